@@ -1,0 +1,227 @@
+import type { Readable } from 'node:stream';
+
+import type { Image } from './image';
+import type { Attachment, ContainerProcess } from './run/container-process';
+import type { ExecResult, WaitResult } from './run/exec-result';
+import type {
+  AttachOptions,
+  ContainerHandle,
+  RemoveOptions,
+  StopOptions,
+  WaitForOptions,
+  WaitOptions,
+} from './run/handle';
+import type { ContainerInspect } from './run/inspect';
+import type { LogEntry, LogOptions } from './run/log-entry';
+import type { ContainerOptions, ExecOptions, RestartOption, Size, SpawnOptions } from './run/options';
+import type { WaitCondition } from './run/wait-condition';
+import { asyncDispose } from './util/dispose';
+import { notImplemented } from './util/not-implemented';
+
+export interface ContainerStats {
+  time: Date;
+  cpu: { usageMs: number; percent: number; throttledMs: number };
+  memory: { usageBytes: number; limitBytes?: number; cacheBytes: number };
+  pids: { current: number; limit?: number };
+  io: { readBytes: number; writtenBytes: number };
+  network: { receivedBytes: number; sentBytes: number };
+}
+
+export interface TopProcess {
+  pid: number;
+  /** The pid inside the container. */
+  containerPid: number;
+  user: string;
+  cpuMs: number;
+  memoryBytes: number;
+  command: string;
+}
+
+export interface DiffEntry {
+  kind: 'added' | 'modified' | 'deleted';
+  path: string;
+}
+
+export interface UpdateOptions {
+  memory?: Size;
+  cpus?: number;
+  pids?: number;
+  restart?: RestartOption['policy'] | RestartOption;
+}
+
+export interface CommitOptions {
+  reference?: string;
+  config?: Partial<Image['config']>;
+}
+
+export interface ForkOptions extends ContainerOptions {}
+
+/** One container, made here or looked up. */
+export class Container implements AsyncDisposable {
+  readonly #handle: ContainerHandle;
+
+  /** @internal */
+  constructor(handle: ContainerHandle) {
+    this.#handle = handle;
+  }
+
+  /** 64 hex digits. */
+  get id(): string {
+    return this.#handle.id;
+  }
+
+  get name(): string {
+    return this.#handle.name;
+  }
+
+  /** The image as it was named when this container was made. */
+  get image(): string {
+    return this.#handle.image;
+  }
+
+  /** Its process runs and its published ports are forwarded. One that has ended starts again. */
+  async start(): Promise<void> {
+    await this.#handle.start();
+  }
+
+  /** It has ended: by its stop signal, or by SIGKILL once the time-out passed. A no-op when it isn't running. */
+  async stop(options: StopOptions = {}): Promise<void> {
+    await this.#handle.stop(options);
+  }
+
+  /** The signal (default SIGKILL) was sent to its first process. */
+  async kill(signalName = 'SIGKILL'): Promise<void> {
+    await this.#handle.kill(signalName);
+  }
+
+  async restart(options: StopOptions = {}): Promise<void> {
+    await this.#handle.restart(options);
+  }
+
+  async pause(): Promise<void> {
+    await this.#handle.pause();
+  }
+
+  async unpause(): Promise<void> {
+    await this.#handle.unpause();
+  }
+
+  /** Nothing of it is left. Refused while it runs, unless `force`. */
+  async remove(options: RemoveOptions = {}): Promise<void> {
+    await this.#handle.remove(options);
+  }
+
+  /** An owned one is removed by force; a detached, looked-up or reused one is let go. Idempotent. */
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async [asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** How it ended; from any process, also after the end. */
+  async wait(options: WaitOptions = {}): Promise<WaitResult> {
+    return this.#handle.wait(options);
+  }
+
+  async inspect(): Promise<ContainerInspect> {
+    return this.#handle.inspect();
+  }
+
+  /** Runs one more process in it to its end. A non-zero exit is a result, unless `check`. */
+  async exec(argv: readonly string[], options: ExecOptions & { encoding: 'buffer' }): Promise<ExecResult<Buffer>>;
+  async exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  async exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult<string | Buffer>> {
+    return this.#handle.exec(argv, options);
+  }
+
+  /** Runs one more process in it, with live streams. */
+  async spawn(argv: readonly string[], options: SpawnOptions = {}): Promise<ContainerProcess> {
+    return this.#handle.spawn(argv, options);
+  }
+
+  /** The streams of its first process; before `start()` no byte is missed. */
+  async attach(options: AttachOptions = {}): Promise<Attachment> {
+    return this.#handle.attach(options);
+  }
+
+  logs(options: LogOptions & { encoding: 'buffer' }): AsyncIterable<LogEntry<Buffer>>;
+  logs(options?: LogOptions): AsyncIterable<LogEntry>;
+  logs(options: LogOptions = {}): AsyncIterable<LogEntry<string | Buffer>> {
+    return this.#handle.logs(options);
+  }
+
+  /** All conditions are met; rejects at once when it ends first, with its exit code and `logTail`. */
+  async waitFor(conditions: WaitCondition | readonly WaitCondition[], options: WaitForOptions = {}): Promise<void> {
+    await this.#handle.waitFor(Array.isArray(conditions) ? conditions : [conditions as WaitCondition], options);
+  }
+
+  /** Where a published port is reached: `80` or `'53/udp'`. */
+  async port(port: number | string): Promise<{ host: string; port: number }> {
+    const binding = await this.#handle.port(port);
+    return { host: binding.hostAddress, port: binding.hostPort };
+  }
+
+  stats(options: { stream: true; signal?: AbortSignal }): AsyncIterable<ContainerStats>;
+  stats(options?: { stream?: false }): Promise<ContainerStats>;
+  stats(_options?: {
+    stream?: boolean;
+    signal?: AbortSignal;
+  }): Promise<ContainerStats> | AsyncIterable<ContainerStats> {
+    return rejected('container.stats()', 'read the files of its cgroup, whose path is in its config.json');
+  }
+
+  async top(): Promise<TopProcess[]> {
+    throw notImplemented('container.top()', "exec(['ps', '-ef']) in a container whose image has ps");
+  }
+
+  async rename(_name: string): Promise<void> {
+    throw notImplemented('container.rename()', 'give the name at create');
+  }
+
+  async update(_options: UpdateOptions): Promise<void> {
+    throw notImplemented('container.update()', 'make a new container with the other limits');
+  }
+
+  async copyTo(_source: string, _destination: string): Promise<void> {
+    throw notImplemented('container.copyTo()', 'give `files` or a bind mount at create');
+  }
+
+  async copyFrom(_source: string, _destination: string): Promise<void> {
+    throw notImplemented('container.copyFrom()', 'exec cat or tar in the container and keep its stdout');
+  }
+
+  async archive(_path: string): Promise<Readable> {
+    throw notImplemented('container.archive()', 'spawn tar in the container and read its stdout');
+  }
+
+  async extract(_path: string, _tar: NodeJS.ReadableStream): Promise<void> {
+    throw notImplemented('container.extract()', 'spawn tar in the container and write to its stdin');
+  }
+
+  async diff(): Promise<DiffEntry[]> {
+    throw notImplemented('container.diff()', 'mount the folder of interest and compare it from outside');
+  }
+
+  async export(): Promise<Readable> {
+    throw notImplemented('container.export()', 'spawn tar in the container and read its stdout');
+  }
+
+  async commit(_options: CommitOptions = {}): Promise<Image> {
+    throw notImplemented('container.commit()', 'build the image with buildah or umoci and pull it');
+  }
+
+  async fork(_options: ForkOptions = {}): Promise<Container> {
+    throw notImplemented('container.fork()', 'run a fresh container of the same image');
+  }
+}
+
+// stats() answers with a promise or an iterator by its options: this is both, and either way of using it rejects.
+function rejected(what: string, instead: string): Promise<never> & AsyncIterable<never> {
+  const promise = Promise.reject<never>(notImplemented(what, instead));
+  promise.catch(() => undefined);
+  return Object.assign(promise, {
+    [Symbol.asyncIterator]: () => ({ next: () => promise }),
+  });
+}

@@ -1,0 +1,148 @@
+import { notImplemented } from './util/not-implemented';
+
+export type PullPolicy = 'missing' | 'always' | 'never';
+
+export interface RegistryAuth {
+  username?: string;
+  password?: string;
+  identityToken?: string;
+  registryToken?: string;
+}
+
+export type ProgressPhase = 'resolving' | 'downloading' | 'verifying' | 'extracting' | 'uploading' | 'exists' | 'done';
+
+/** One step of a pull or push: at most ten a second per layer. */
+export interface Progress {
+  phase: ProgressPhase;
+  /** The blob it speaks of; absent for the whole. */
+  digest?: string;
+  /** Bytes done and, when known, bytes in all: of this blob. */
+  current: number;
+  total?: number;
+  /** Bytes done and in all, over every blob of this image. */
+  overall: { current: number; total?: number };
+}
+
+export type ProgressHandler = (progress: Progress) => void;
+
+export interface PullOptions {
+  platform?: string;
+  auth?: RegistryAuth;
+  /** Ask the registry even when the reference is here. */
+  force?: boolean;
+  onProgress?: ProgressHandler;
+  signal?: AbortSignal;
+}
+
+export interface PushOptions {
+  auth?: RegistryAuth;
+  onProgress?: ProgressHandler;
+  signal?: AbortSignal;
+}
+
+/** What an image says about how to run it. */
+export interface ImageConfig {
+  env: Record<string, string>;
+  entrypoint: string[];
+  command: string[];
+  user: string;
+  workdir: string;
+  /** As written in the image: `80/tcp`. */
+  ports: string[];
+  volumes: string[];
+  labels: Record<string, string>;
+  stopSignal?: string;
+  healthcheck?: { test: string[]; intervalMs?: number; timeoutMs?: number; startPeriodMs?: number; retries?: number };
+}
+
+export interface ImageHistoryEntry {
+  created?: Date;
+  createdBy?: string;
+  comment?: string;
+  emptyLayer: boolean;
+  /** Bytes of the layer's blob; 0 for an empty layer. */
+  size: number;
+}
+
+export interface ImageInspect {
+  id: string;
+  digest: string;
+  references: string[];
+  platform: string;
+  config: ImageConfig;
+  size: number;
+  created?: Date;
+  layers: string[];
+  history: ImageHistoryEntry[];
+}
+
+/** What an Image is made from. */
+export interface ImageRecord extends ImageInspect {}
+
+/** What an Image can do beyond telling its record; given by the Runtime. */
+export interface ImageActions {
+  tag(record: ImageRecord, reference: string): Promise<void>;
+  remove(record: ImageRecord, options: { force: boolean }): Promise<void>;
+}
+
+/** One image in the store. It never changes: another pull of the same tag gives another Image. */
+export class Image {
+  /** Digest of its config. */
+  readonly id: string;
+  /** Digest of its manifest. */
+  readonly digest: string;
+  readonly references: readonly string[];
+  readonly platform: string;
+  readonly config: Readonly<ImageConfig>;
+  /** Bytes of its blobs. */
+  readonly size: number;
+  readonly created?: Date;
+  /** Diff ids, the lowest first. */
+  readonly layers: readonly string[];
+  readonly #record: ImageRecord;
+  readonly #actions: ImageActions;
+
+  /** @internal */
+  constructor(record: ImageRecord, actions: ImageActions) {
+    this.id = record.id;
+    this.digest = record.digest;
+    this.references = record.references;
+    this.platform = record.platform;
+    this.config = record.config;
+    this.size = record.size;
+    this.created = record.created;
+    this.layers = record.layers;
+    this.#record = record;
+    this.#actions = actions;
+  }
+
+  /** How it was built, the oldest step first. */
+  async history(): Promise<ImageHistoryEntry[]> {
+    return this.#record.history;
+  }
+
+  async inspect(): Promise<ImageInspect> {
+    return { ...this.#record };
+  }
+
+  /** The reference names this image from now on, and no other. */
+  async tag(reference: string): Promise<void> {
+    await this.#actions.tag(this.#record, reference);
+  }
+
+  /** Its references are gone, and what only they held. Refused while a container uses it, unless `force`. */
+  async remove(options: { force?: boolean } = {}): Promise<void> {
+    await this.#actions.remove(this.#record, { force: options.force ?? false });
+  }
+
+  async push(_reference?: string, _options?: PushOptions): Promise<void> {
+    throw notImplemented('image.push()', 'copy it out of the store (an OCI image layout) with skopeo');
+  }
+
+  async save(
+    _target: string | NodeJS.WritableStream,
+    _options?: { format?: 'docker-archive' | 'oci-archive' },
+  ): Promise<void> {
+    throw notImplemented('image.save()', 'copy it out of the store (an OCI image layout) with skopeo');
+  }
+}

@@ -1,0 +1,48 @@
+export { Container } from './container';
+export type { CommitOptions, ContainerStats, DiffEntry, ForkOptions, TopProcess, UpdateOptions } from './container';
+export { DinghyError, isDinghyError } from './errors';
+export type { ErrorCode } from './errors';
+export { Image } from './image';
+export type {
+  ImageConfig,
+  ImageHistoryEntry,
+  ImageInspect,
+  Progress,
+  ProgressHandler,
+  ProgressPhase,
+  PullOptions,
+  PullPolicy,
+  PushOptions,
+  RegistryAuth,
+} from './image';
+export { Network } from './networks';
+export type { ConnectOptions, CreateNetworkOptions, NetworkInspect } from './networks';
+export type { Attachment, ContainerProcess } from './run/container-process';
+export type { ExecResult, WaitResult } from './run/exec-result';
+export type { AttachOptions, RemoveOptions, StopOptions, WaitForOptions, WaitOptions } from './run/handle';
+export type { ContainerInspect, ContainerStatus, NetworkEndpoint } from './run/inspect';
+export type { LogEntry, LogOptions } from './run/log-entry';
+export type * from './run/options';
+export type { PortBinding } from './run/state';
+export type * from './run/wait-condition';
+export { Runtime } from './runtime';
+export type {
+  ContainerFilters,
+  CreateOptions,
+  EventOptions,
+  ImageFilters,
+  ImportOptions,
+  LoadOptions,
+  PruneOptions,
+  PruneResult,
+  RegistryOption,
+  RunOptions,
+  RuntimeEvent,
+  RuntimeExecOptions,
+  RuntimeInfo,
+  RuntimeOptions,
+  RuntimeSpawnOptions,
+  VerifyResult,
+} from './runtime';
+export { Volume } from './volumes';
+export type { CreateVolumeOptions, VolumeInspect } from './volumes';

@@ -1,0 +1,63 @@
+import type { Attachment, ContainerProcess } from './container-process';
+import type { ExecResult, WaitResult } from './exec-result';
+import type { ContainerInspect } from './inspect';
+import type { LogEntry, LogOptions } from './log-entry';
+import type { ExecOptions, SpawnOptions } from './options';
+import type { PortBinding } from './state';
+import type { WaitCondition } from './wait-condition';
+
+export interface StopOptions {
+  /** Default: the container's own, else the image's, else SIGTERM. */
+  stopSignal?: string;
+  /** Before SIGKILL. Default: the container's own, else 10000. */
+  timeoutMs?: number;
+  /** Stops waiting; the container goes on stopping. */
+  signal?: AbortSignal;
+}
+
+export interface RemoveOptions {
+  /** Kill it first when it runs. */
+  force?: boolean;
+  /** Also its anonymous volumes. */
+  volumes?: boolean;
+}
+
+export interface WaitOptions {
+  /** `'not-running'` (the default), `'next-exit'`, or `'removed'`. */
+  condition?: 'not-running' | 'next-exit' | 'removed';
+  signal?: AbortSignal;
+}
+
+export interface WaitForOptions {
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+export interface AttachOptions {
+  /** Take the container's stdin, if it was made with `openStdin`. */
+  stdin?: boolean;
+  signal?: AbortSignal;
+}
+
+/** One container on disk and, when it lives, its supervisor: what a Container is made from. */
+export interface ContainerHandle {
+  readonly id: string;
+  readonly name: string;
+  readonly image: string;
+  start(): Promise<void>;
+  stop(options: StopOptions): Promise<void>;
+  kill(signalName: string): Promise<void>;
+  restart(options: StopOptions): Promise<void>;
+  pause(): Promise<void>;
+  unpause(): Promise<void>;
+  remove(options: RemoveOptions): Promise<void>;
+  close(): Promise<void>;
+  wait(options: WaitOptions): Promise<WaitResult>;
+  inspect(): Promise<ContainerInspect>;
+  exec(argv: readonly string[], options: ExecOptions): Promise<ExecResult<string | Buffer>>;
+  spawn(argv: readonly string[], options: SpawnOptions): Promise<ContainerProcess>;
+  attach(options: AttachOptions): Promise<Attachment>;
+  logs(options: LogOptions): AsyncIterable<LogEntry<string | Buffer>>;
+  waitFor(conditions: readonly WaitCondition[], options: WaitForOptions): Promise<void>;
+  port(port: number | string): Promise<PortBinding>;
+}

@@ -1,0 +1,46 @@
+import type { PortBinding } from './state';
+
+export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead';
+
+export interface NetworkEndpoint {
+  /** With prefix: `172.30.0.2/16`. */
+  address?: string;
+  address6?: string;
+  gateway?: string;
+  mac?: string;
+  aliases: string[];
+}
+
+export interface ContainerInspect {
+  id: string;
+  name: string;
+  image: string;
+  imageId: string;
+  /** `dead`: its supervisor was killed, so nobody saw it end. */
+  status: ContainerStatus;
+  pid?: number;
+  exitCode?: number | null;
+  signal?: NodeJS.Signals | null;
+  oomKilled: boolean;
+  error?: string;
+  created: Date;
+  startedAt?: Date;
+  finishedAt?: Date;
+  restartCount: number;
+  detached: boolean;
+  command: string[];
+  workdir: string;
+  user: string;
+  env: Record<string, string>;
+  labels: Record<string, string>;
+  hostname: string;
+  tty: boolean;
+  ports: PortBinding[];
+  mounts: { type: 'bind' | 'volume' | 'tmpfs'; name?: string; source?: string; target: string; readOnly: boolean }[];
+  limits: { memory?: number; memorySwap?: number; cpus?: number; cpuset?: string; pids?: number };
+  health?: { status: 'starting' | 'healthy' | 'unhealthy'; failingStreak: number };
+  networks: Record<string, NetworkEndpoint>;
+  stopSignal: string;
+  stopTimeoutMs: number;
+  logPath: string;
+}

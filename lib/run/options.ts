@@ -1,0 +1,184 @@
+import type { WaitCondition } from './wait-condition';
+
+/** A number of bytes, or a string such as `'512m'` (`b k m g`, powers of 1024). */
+export type Size = number | string;
+
+export interface TerminalSize {
+  columns: number;
+  rows: number;
+}
+
+/** `5432`, `'8001:80'`, `'127.0.0.1::80/udp'`, or this. No host port: an ephemeral one. No host address: loopback for a
+ * bare number, every address otherwise, as in Docker. */
+export interface PortOption {
+  containerPort: number;
+  hostPort?: number;
+  hostAddress?: string;
+  protocol?: 'tcp' | 'udp';
+}
+
+/** `'/host:/path:ro'`, `'name:/path'`, `'/path'` (an anonymous volume), or this. */
+export interface MountOption {
+  type: 'bind' | 'volume' | 'tmpfs';
+  /** Absolute host path of a bind; name of a volume, absent for an anonymous one. */
+  source?: string;
+  /** Absolute path in the container. */
+  target: string;
+  readOnly?: boolean;
+  propagation?: 'private' | 'rprivate' | 'shared' | 'rshared' | 'slave' | 'rslave';
+  /** tmpfs only. */
+  size?: Size;
+  /** tmpfs only: permission bits, as `0o1777`. */
+  mode?: number;
+}
+
+/** A file laid into the container's root before its first start. */
+export interface FileOption {
+  path: string;
+  content?: string | Uint8Array;
+  /** A host file to copy instead of `content`. */
+  source?: string;
+  /** Permission bits; default `0o644`. */
+  mode?: number;
+  uid?: number;
+  gid?: number;
+}
+
+export interface NetworkAttachment {
+  aliases?: string[];
+  address?: string;
+  address6?: string;
+}
+
+/** `'none'`, `'host'`, `'bridge'`, `'container:<id>'`, a network's name, a Network, or several by name. */
+export type NetworkOption =
+  string | { readonly name: string; readonly subnet: string } | Record<string, NetworkAttachment>;
+
+export interface UlimitOption {
+  soft: number;
+  hard: number;
+}
+
+export interface DeviceOption {
+  source: string;
+  target?: string;
+  /** Any of `r`, `w`, `m`; default `rwm`. */
+  permissions?: string;
+}
+
+export interface HealthcheckOption {
+  /** argv, or a string for the container's shell, or `'none'` to switch the image's off. */
+  test: string[] | string;
+  intervalMs?: number;
+  timeoutMs?: number;
+  startPeriodMs?: number;
+  retries?: number;
+}
+
+export interface IoOption {
+  weight?: number;
+  readBytesPerSecond?: Record<string, Size>;
+  writeBytesPerSecond?: Record<string, Size>;
+  readOperationsPerSecond?: Record<string, number>;
+  writeOperationsPerSecond?: Record<string, number>;
+}
+
+export interface RestartOption {
+  policy: 'no' | 'always' | 'on-failure' | 'unless-stopped';
+  maxRetries?: number;
+}
+
+export interface LogOption {
+  maxSize?: Size;
+  maxFiles?: number;
+}
+
+/** What a container is made with. Docker's meaning wherever Docker has one. */
+export interface ContainerOptions {
+  name?: string;
+  command?: string[] | string;
+  entrypoint?: string[] | string;
+  env?: Record<string, string>;
+  workdir?: string;
+  user?: string;
+  groupAdd?: (string | number)[];
+  hostname?: string;
+  tty?: boolean | TerminalSize;
+  openStdin?: boolean;
+  ports?: (number | string | PortOption)[];
+  mounts?: (string | MountOption)[];
+  /** `['/run']`, or `{'/run': 'size=64m,mode=1777'}`. */
+  tmpfs?: string[] | Record<string, string>;
+  files?: FileOption[];
+  network?: NetworkOption;
+  aliases?: string[];
+  dns?: string[];
+  /** `{'db.local': '10.0.0.7'}`; `'host-gateway'` stands for the host. */
+  extraHosts?: Record<string, string>;
+  hostPorts?: number[];
+  publishAll?: boolean;
+  volumesFrom?: string[];
+  /** `'host'` or `'container:<id>'`. */
+  pid?: string;
+  /** `'host'`, `'private'` or `'container:<id>'`. */
+  ipc?: string;
+  memory?: Size;
+  memoryReservation?: Size;
+  /** Memory plus swap, as in Docker; -1 is unlimited. */
+  memorySwap?: Size;
+  cpus?: number;
+  cpuShares?: number;
+  cpuset?: string;
+  pids?: number;
+  io?: IoOption;
+  oomScoreAdj?: number;
+  shmSize?: Size;
+  ulimits?: Record<string, number | UlimitOption>;
+  readOnly?: boolean;
+  capAdd?: string[];
+  capDrop?: string[];
+  privileged?: boolean;
+  /** `'default'`, `'unconfined'`, or a profile in Docker's JSON format. */
+  seccomp?: string | Record<string, unknown>;
+  noNewPrivileges?: boolean;
+  devices?: (string | DeviceOption)[];
+  sysctls?: Record<string, string>;
+  labels?: Record<string, string>;
+  restart?: RestartOption['policy'] | RestartOption;
+  healthcheck?: HealthcheckOption;
+  stopSignal?: string;
+  stopTimeoutMs?: number;
+  /** A small init as PID 1 that forwards signals and reaps. */
+  init?: boolean;
+  /** Removes the container as soon as it ends. */
+  autoRemove?: boolean;
+  log?: LogOption;
+  waitFor?: WaitCondition | WaitCondition[];
+  /** True: the container outlives this process. */
+  detached?: boolean;
+  reuse?: string;
+  /** Covers the call alone: aborted, it is undone; once settled, it has no effect. */
+  signal?: AbortSignal;
+}
+
+/** Options of `Container.exec`. */
+export interface ExecOptions extends SpawnOptions {
+  /** What the process reads from its stdin; by default it reads an end of file. */
+  input?: string | Uint8Array;
+  encoding?: 'utf8' | 'buffer';
+  /** Kept per stream; the rest is drained and counted. Default 16 MiB. */
+  maxOutputBytes?: number;
+  /** Reject with ERR_EXIT_CODE when the exit code is not 0. */
+  check?: boolean;
+}
+
+/** Options of `Container.spawn`. */
+export interface SpawnOptions {
+  env?: Record<string, string>;
+  user?: string;
+  workdir?: string;
+  tty?: boolean | TerminalSize;
+  timeoutMs?: number;
+  /** Kills the process and its children in the container. */
+  signal?: AbortSignal;
+}

@@ -1,0 +1,6 @@
+export interface PortBinding {
+  hostAddress: string;
+  hostPort: number;
+  containerPort: number;
+  protocol: 'tcp' | 'udp';
+}

@@ -1,0 +1,67 @@
+import { DinghyError } from '../errors';
+
+export interface CollectedOutput {
+  stdout?: string | Buffer;
+  stderr?: string | Buffer;
+}
+
+/** The error every aborted call rejects with; `cause` is the signal's reason. */
+export function abortError(signal: AbortSignal, output: CollectedOutput = {}): DinghyError {
+  return new DinghyError({
+    code: 'ABORT_ERR',
+    message: 'the operation was aborted',
+    cause: signal.reason,
+    ...output,
+  });
+}
+
+/** @throws ABORT_ERR when the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw abortError(signal);
+  }
+}
+
+/** Runs `listener` once when the signal fires (at once if it has); the returned function takes it off again. */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+  if (!signal) {
+    return () => undefined;
+  }
+  if (signal.aborted) {
+    listener();
+    return () => undefined;
+  }
+  signal.addEventListener('abort', listener, { once: true });
+  return () => signal.removeEventListener('abort', listener);
+}
+
+/** Settles as `promise` does, or rejects with ABORT_ERR as soon as the signal fires; the work itself is not stopped. */
+export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) {
+    return promise;
+  }
+  let release = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    release = onAbort(signal, () => reject(abortError(signal)));
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    release();
+  }
+}
+
+/** Resolves after `milliseconds`; rejects with ABORT_ERR when the signal fires first. Keeps Node alive meanwhile. */
+export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let release = (): void => undefined;
+    const timer = setTimeout(() => {
+      release();
+      resolve();
+    }, milliseconds);
+    release = onAbort(signal, () => {
+      clearTimeout(timer);
+      reject(abortError(signal as AbortSignal));
+    });
+  });
+}
