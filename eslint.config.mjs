@@ -10,6 +10,9 @@ export default defineConfig(
     rules: {
       eqeqeq: 'error',
       'no-console': 'off',
+      // Lazy loading is how the library loads in milliseconds; a CommonJS build does it with require.
+      '@typescript-eslint/no-require-imports': 'off',
+      '@typescript-eslint/dot-notation': 'off',
       'prefer-const': 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],

@@ -14,19 +14,27 @@ function vendor() {
 
 function library() {
   const sources = filesOf(['lib'], { except: ['.stamp'] });
-  whenChanged('dist/.stamp', [...sources, 'tsconfig.json', 'package.json', 'scripts/build.mjs'], ['dist/index.mjs'], () => {
-    rmSync(at('dist'), { recursive: true, force: true });
-    run(tool('tsc'), ['-p', 'tsconfig.json']);
-    mkdirSync(at('dist/vendor'), { recursive: true });
-    for (const name of readdirSync(at('lib/vendor'))) {
-      if (name !== '.stamp') copyFileSync(at('lib/vendor', name), at('dist/vendor', name));
-    }
-    chmodSync(at('dist/cli/main.js'), 0o755);
-  });
+  whenChanged(
+    'dist/.stamp',
+    [...sources, 'tsconfig.json', 'package.json', 'scripts/build.mjs'],
+    ['dist/index.mjs'],
+    () => {
+      rmSync(at('dist'), { recursive: true, force: true });
+      run(tool('tsc'), ['-p', 'tsconfig.json']);
+      mkdirSync(at('dist/vendor'), { recursive: true });
+      for (const name of readdirSync(at('lib/vendor'))) {
+        if (name !== '.stamp') copyFileSync(at('lib/vendor', name), at('dist/vendor', name));
+      }
+      chmodSync(at('dist/cli/main.js'), 0o755);
+    },
+  );
 }
 
 function native() {
-  const sources = filesOf(['addon'], { except: ['build', 'test', 'fuzz'], matching: /(\.(cc|h|c|inc|json)|CMakeLists\.txt)$/ });
+  const sources = filesOf(['addon'], {
+    except: ['build', 'test', 'fuzz'],
+    matching: /(\.(cc|h|c|inc|json)|CMakeLists\.txt)$/,
+  });
   const outputs = ['addon/build/Release/dinghy.node', 'addon/build/Release/dinghy-supervisor'];
   whenChanged('addon/build/.stamp', [...sources, 'package-lock.json'], outputs, () => {
     console.log('building the addon and the supervisor');
@@ -66,4 +74,5 @@ vendor();
 library();
 native();
 examples();
-if (process.argv.includes('--verbose')) console.log(`built ${JSON.parse(readFileSync(at('package.json'), 'utf8')).version}`);
+if (process.argv.includes('--verbose'))
+  console.log(`built ${JSON.parse(readFileSync(at('package.json'), 'utf8')).version}`);

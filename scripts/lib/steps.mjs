@@ -25,7 +25,9 @@ export function run(command, args, { quiet = false, mayFail = false, env = {}, i
   const output = `${result.stdout ?? ''}${result.stderr ?? ''}`;
   if (status !== 0 && !mayFail) {
     if (quiet) process.stderr.write(output);
-    console.error(`${relative(root, command) || command} ${args.join(' ')}: ${result.error?.message ?? `exit ${status}`}`);
+    console.error(
+      `${relative(root, command) || command} ${args.join(' ')}: ${result.error?.message ?? `exit ${status}`}`,
+    );
     process.exit(1);
   }
   return { status, output };
@@ -66,7 +68,9 @@ export function whenChanged(stamp, files, outputs, work) {
 /** The machine has what `kind` (build, demo, test) needs, node_modules is as package-lock.json says, and dist/ is built. */
 export function ready(kind) {
   run(join(root, 'scripts/setup'), [kind]);
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   const stamp = join(root, 'node_modules/.dinghy-lock');
   // npm writes .package-lock.json last: a folder with it was installed whole, by us or by the user's own `npm install`.
   const whole = existsSync(join(root, 'node_modules/.package-lock.json'));

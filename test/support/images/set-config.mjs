@@ -25,10 +25,7 @@ image.created = new Date().toISOString();
 delete image.author;
 manifest.config = { ...manifest.config, ...writeBlob(image) };
 const tagged = { ...entry, ...writeBlob(manifest), annotations: { [kRefName]: to } };
-index.manifests = [
-  ...index.manifests.filter((one) => ![from, to].includes(one.annotations?.[kRefName])),
-  tagged,
-];
+index.manifests = [...index.manifests.filter((one) => ![from, to].includes(one.annotations?.[kRefName])), tagged];
 const temporary = join(layout, 'index.json.new');
 writeFileSync(temporary, JSON.stringify(index));
 renameSync(temporary, join(layout, 'index.json'));

@@ -1,0 +1,53 @@
+import type { Container, WaitResult } from '../index';
+import type { Context } from './context';
+import { relay } from './streams';
+
+export interface AttachedOptions {
+  /** Relay our stdin to the container's. */
+  stdin: boolean;
+  /** Pass the signals this process gets on to the container. */
+  proxySignals: boolean;
+  /** It was not started yet: start it once its streams are attached, so that no byte is missed. */
+  start: boolean;
+}
+
+/** The container's output is relayed to its end; gives its exit code. Rejects when it could not start. */
+export async function attachAndWait(context: Context, container: Container, options: AttachedOptions): Promise<number> {
+  const attachment = await container.attach({ stdin: options.stdin });
+  // Asked before the start: a container that removes itself could be gone when we come to ask.
+  const ended = container.wait({ condition: options.start ? 'next-exit' : 'not-running' });
+  ended.catch(() => undefined);
+  const pending: NodeJS.Signals[] = [];
+  let running = !options.start;
+  const send = (signal: NodeJS.Signals): void => {
+    // It may end at this very moment: then nobody is left to signal.
+    container.kill(signal).catch(() => undefined);
+  };
+  const release = options.proxySignals
+    ? context.onSignals((signal) => (running ? send(signal) : pending.push(signal)))
+    : () => undefined;
+  try {
+    const output = Promise.all([relay(attachment.stdout, context.stdout), relay(attachment.stderr, context.stderr)]);
+    output.catch(() => undefined);
+    if (options.start) await container.start();
+    running = true;
+    pending.forEach(send);
+    if (options.stdin) context.stdin.pipe(attachment.stdin);
+    // A container that closed its stdin is no error of ours.
+    attachment.stdin.on('error', () => context.stdin.unpipe());
+    const [result] = await Promise.all([ended, output]);
+    return exitCodeOf(result);
+  } catch (error) {
+    await attachment.detach().catch(() => undefined);
+    throw error;
+  } finally {
+    release();
+    context.stdin.unpipe();
+    context.stdin.pause();
+  }
+}
+
+/** 137 when nobody saw it end: its supervisor was killed, and it with it. Never a made-up 0. */
+export function exitCodeOf(result: Pick<WaitResult, 'exitCode'>): number {
+  return result.exitCode ?? 137;
+}

@@ -1,0 +1,70 @@
+import type { Command } from 'commander';
+import type { Context } from './context';
+
+/** What a file of commands/ gives. */
+export interface CommandModule {
+  configure(command: Command, context: Context): void;
+}
+
+export interface CommandEntry {
+  summary: string;
+  /** Loads its file: only the command that was typed is loaded. */
+  load: () => CommandModule;
+}
+
+/** Every command that works, in the order of the help. */
+export const commands: Readonly<Record<string, CommandEntry>> = {
+  run: { summary: 'create and start a container', load: () => require('./commands/run') as CommandModule },
+  create: { summary: 'create a container', load: () => require('./commands/create') as CommandModule },
+  start: { summary: 'start containers', load: () => require('./commands/start') as CommandModule },
+  attach: { summary: "relay a running container's streams", load: () => require('./commands/attach') as CommandModule },
+  exec: { summary: 'run a command in a running container', load: () => require('./commands/exec') as CommandModule },
+  ps: { summary: 'list containers', load: () => require('./commands/ps') as CommandModule },
+  logs: { summary: "show a container's output", load: () => require('./commands/logs') as CommandModule },
+  stop: { summary: 'stop containers', load: () => require('./commands/stop') as CommandModule },
+  kill: { summary: 'send containers a signal', load: () => require('./commands/kill') as CommandModule },
+  restart: { summary: 'stop and start containers', load: () => require('./commands/restart') as CommandModule },
+  pause: { summary: 'freeze containers', load: () => require('./commands/pause') as CommandModule },
+  unpause: { summary: 'thaw containers', load: () => require('./commands/unpause') as CommandModule },
+  wait: {
+    summary: 'wait for containers to end, print their exit codes',
+    load: () => require('./commands/wait') as CommandModule,
+  },
+  rm: { summary: 'remove containers', load: () => require('./commands/rm') as CommandModule },
+  port: { summary: 'show where ports are published', load: () => require('./commands/port') as CommandModule },
+  inspect: {
+    summary: 'tell all about containers and images',
+    load: () => require('./commands/inspect') as CommandModule,
+  },
+  pull: { summary: 'fetch an image from a registry', load: () => require('./commands/pull') as CommandModule },
+  images: { summary: 'list images', load: () => require('./commands/images') as CommandModule },
+  history: { summary: 'show how an image was built', load: () => require('./commands/history') as CommandModule },
+  tag: { summary: 'give an image one more name', load: () => require('./commands/tag') as CommandModule },
+  rmi: { summary: 'remove images', load: () => require('./commands/rmi') as CommandModule },
+  info: { summary: 'tell what this host can do', load: () => require('./commands/info') as CommandModule },
+  version: { summary: 'show the version', load: () => require('./commands/version') as CommandModule },
+};
+
+/** Docker's commands that this version does not have, and what does the work meanwhile. */
+export const notYet: Readonly<Record<string, string>> = {
+  build: 'build with `buildah bud` or `docker build`, push to a registry, and pull it from there',
+  commit: 'build the image with buildah and pull it',
+  compose: 'start the services from a program, or one by one with `dinghy run`',
+  cp: '`dinghy exec NAME tar c PATH` gives files on stdout; a bind mount (-v) shares a folder',
+  diff: 'compare from inside with `dinghy exec`',
+  events: '`dinghy wait NAME` tells of an end',
+  export: '`dinghy exec NAME tar c /` gives the files on stdout',
+  import: 'make an image of it with buildah, push it, and pull it',
+  load: 'push it to a registry with `skopeo copy docker-archive:… docker://…` and pull it',
+  login: '`skopeo login`, `podman login` or `docker login` write the credential files that dinghy reads',
+  logout: 'log out with the program that logged in',
+  network: 'containers on the default network reach each other by address',
+  push: '`skopeo copy oci:…` copies out of the data folder, which is an OCI image layout',
+  rename: 'give the name at `dinghy run --name`',
+  save: '`skopeo copy oci:…` copies out of the data folder, which is an OCI image layout',
+  stats: "read the files of the container's cgroup",
+  system: 'remove containers with `dinghy rm` and images with `dinghy rmi`',
+  top: '`dinghy exec NAME ps -ef`, where the image has ps',
+  update: 'make a new container with the other limits',
+  volume: '`-v name:/path` makes a volume; they are the folders in volumes/ of the data folder',
+};

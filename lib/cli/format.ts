@@ -1,0 +1,63 @@
+/** The way Docker writes a span of time: `About a minute`, `3 hours`, `2 weeks`. */
+export function humanDuration(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  if (seconds < 1) return 'Less than a second';
+  if (seconds === 1) return '1 second';
+  if (seconds < 60) return `${seconds} seconds`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes === 1) return 'About a minute';
+  if (minutes < 60) return `${minutes} minutes`;
+  const hours = Math.round(seconds / 3600);
+  if (hours === 1) return 'About an hour';
+  if (hours < 48) return `${hours} hours`;
+  if (hours < 24 * 7 * 2) return `${Math.floor(hours / 24)} days`;
+  if (hours < 24 * 30 * 2) return `${Math.floor(hours / 24 / 7)} weeks`;
+  if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`;
+  return `${Math.floor(hours / 24 / 365)} years`;
+}
+
+/** `142MB`: three digits, powers of 1000, as Docker's tables have it. */
+export function humanSize(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${Number(value.toPrecision(3))}${units[unit]}`;
+}
+
+/** Docker's truncation: `/docker-entrypoint.…` for 20. */
+export function ellipsis(text: string, width: number): string {
+  const characters = [...text];
+  return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`;
+}
+
+/** 12 hex digits of an id or digest, without its algorithm. */
+export function shortId(id: string): string {
+  return id.replace(/^sha256:/, '').slice(0, 12);
+}
+
+/** `1h30m`, `90s`, `500ms` or a plain number of seconds, in milliseconds; undefined when it is none of these. */
+export function parseDuration(text: string): number | undefined {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  const factors: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, ns: 1e-6 };
+  if (!/^(\d+(\.\d+)?(h|ms|us|ns|m|s))+$/.test(text)) return undefined;
+  let total = 0;
+  for (const [, value, unit] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|us|ns|m|s)/g)) {
+    total += Number(value) * (factors[unit as string] as number);
+  }
+  return total;
+}
+
+/** `42m` (ago), a Unix time in seconds, or an ISO date: what --since and --until take. */
+export function parseTime(text: string, now: Date): Date | undefined {
+  if (/^\d{9,}(\.\d+)?$/.test(text)) return new Date(Number(text) * 1000);
+  if (/^\d{4}-\d\d-\d\d/.test(text)) {
+    const time = new Date(text);
+    return Number.isNaN(time.getTime()) ? undefined : time;
+  }
+  const ago = parseDuration(text);
+  return ago === undefined ? undefined : new Date(now.getTime() - ago);
+}
