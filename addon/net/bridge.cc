@@ -1,0 +1,123 @@
+#include "net/bridge.h"
+
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "net/forwarding.h"
+#include "net/links.h"
+
+namespace net {
+namespace {
+
+sys::Error invalid(const char* what, const std::string& value) {
+  return sys::error("network", std::string(what) + " is not valid: " + value, EINVAL);
+}
+
+sys::Result<void> create_bridge(Netlink& socket, const std::string& name, std::uint32_t gateway) {
+  Batch batch;
+  ifinfomsg header{};
+  header.ifi_family = AF_UNSPEC;
+  batch.begin("create bridge", RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, header);
+  batch.attribute(IFLA_IFNAME, name);
+  // A bridge without an address of its own takes that of its lowest port, and changes it as ports come and go: every
+  // container's neighbour cache would be wrong each time.
+  Mac mac = mac_of(gateway);
+  batch.attribute(IFLA_ADDRESS, mac.data(), mac.size());
+  std::size_t info = batch.open(IFLA_LINKINFO);
+  batch.attribute(IFLA_INFO_KIND, "bridge");
+  batch.close(info);
+  // In the same sendmsg, which a kill does not interrupt: there is never a bridge of ours without its mark.
+  begin_set_link(batch, "mark bridge", name, false);
+  batch.attribute(IFLA_IFALIAS, kBridgeAlias.data(), kBridgeAlias.size());
+  without_ipv6_address(batch);
+  return socket.talk(batch);
+}
+
+sys::Result<void> add_gateway(Netlink& socket, int index, Cidr gateway) {
+  Batch batch;
+  ifaddrmsg header{};
+  header.ifa_family = AF_INET;
+  header.ifa_prefixlen = gateway.prefix;
+  header.ifa_index = static_cast<unsigned>(index);
+  batch.begin("gateway address", RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, header);
+  batch.number(IFA_LOCAL, gateway.address);
+  batch.number(IFA_ADDRESS, gateway.address);
+  batch.number(IFA_BROADCAST, gateway.broadcast());
+  auto result = socket.talk(batch);
+  if (!result && result.failure().err != EEXIST) return result;
+  return {};
+}
+
+}  // namespace
+
+sys::Result<Addresses> parse_addresses(const Config& config) {
+  auto subnet = parse_cidr(config.subnet);
+  if (!subnet || subnet->prefix > 30) return invalid("subnet", config.subnet);
+  auto inside = [&](std::uint32_t address) { return ((address ^ subnet->address) & subnet->mask()) == 0; };
+  auto gateway = parse_address(config.gateway);
+  if (!gateway || !inside(*gateway)) return invalid("gateway", config.gateway);
+  auto container = parse_cidr(config.address);
+  if (!container || !inside(container->address) || container->address == *gateway ||
+      container->prefix != subnet->prefix) {
+    return invalid("address", config.address);
+  }
+  auto mac = parse_mac(config.mac);
+  if (!mac || ((*mac)[0] & 1) != 0) return invalid("mac", config.mac);
+  if (config.bridge.empty() || config.bridge.size() >= IFNAMSIZ || config.bridge.find('/') != std::string::npos) {
+    return invalid("bridge", config.bridge);
+  }
+  return Addresses{*container, Cidr{*gateway, subnet->prefix}, *mac};
+}
+
+sys::Result<sys::Fd> lock_network(const std::string& path) {
+  sys::Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) return sys::errno_error("lock network", path);
+  while (flock(fd.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) return sys::errno_error("lock network", path);
+  }
+  return fd;
+}
+
+sys::Result<int> ensure_bridge(Netlink& socket, const Config& config, const Addresses& addresses) {
+  auto link = find_link(socket, config.bridge);
+  if (!link) return link.take_failure();
+  if (!*link) {
+    SYS_TRY(create_bridge(socket, config.bridge, addresses.gateway.address));
+    link = find_link(socket, config.bridge);
+    if (!link) return link.take_failure();
+  }
+  if (!*link || !is_our_bridge(**link)) {
+    return sys::error("create bridge", "a link named " + config.bridge + " is there and is not a bridge of ours",
+                      EEXIST);
+  }
+  if (!(*link)->is_up) {
+    // Not only at creation: the creator may have been killed before it came here.
+    std::string accept_ra = "/proc/sys/net/ipv6/conf/" + config.bridge + "/accept_ra";
+    auto written =
+        write_sysctl(accept_ra.c_str(), "0");  // a container must not become the host's router (CVE-2020-13401)
+    if (!written && written.failure().err != ENOENT) return written.take_failure();
+    Batch batch;
+    begin_set_link(batch, "bridge up", (*link)->index, true);
+    SYS_TRY(socket.talk(batch));
+  }
+  SYS_TRY(add_gateway(socket, (*link)->index, addresses.gateway));
+  SYS_TRY(enable_forwarding(socket, config.bridge));
+  return (*link)->index;
+}
+
+sys::Result<void> remove_unused_bridge(Netlink& socket, const std::string& name) {
+  auto link = find_link(socket, name);
+  if (!link) return link.take_failure();
+  if (!*link || !is_our_bridge(**link)) return {};
+  auto ports = list_links(socket, (*link)->index);
+  if (!ports) return ports.take_failure();
+  if (!ports->empty()) return {};
+  return delete_bridge(socket, **link);
+}
+
+}  // namespace net

@@ -1,0 +1,108 @@
+// A container's network: a bridge on the host, a veth pair into the container's namespace, masquerading, published
+// ports.
+//
+// Everything is done by netlink and system calls; no program of the host is run. All names made here start with "dgy"
+// (veths) or carry the alias "dinghy" (bridges), so that what a killed supervisor left can be found and removed by
+// anybody.
+//
+// The order in a container's life:
+//   bind_ports      before anything is made: a taken port fails the start, and costs nothing
+//   attach          while init waits in its fresh namespaces (jail::Point::kNamespaces)
+//   start_forwarder when there are listeners
+//   detach          at the end, after the forwarder was ended
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sys/fd.h"
+#include "sys/result.h"
+
+namespace net {
+
+enum class Protocol : std::uint8_t { kTcp, kUdp };
+
+// A published port. In a request `host_address` may be "" (0.0.0.0 and ::), "localhost" (127.0.0.1 and ::1) or one
+// literal address, and `host_port` 0 means any free one. In a Listener both are concrete.
+struct Port {
+  std::string host_address;
+  std::uint16_t host_port = 0;
+  std::uint16_t container_port = 0;
+  Protocol protocol = Protocol::kTcp;
+};
+
+// The `dinghy.network` section of config.json where its mode is "bridge", as it stands there.
+struct Config {
+  std::string bridge;   // the bridge's name, at most 15 bytes
+  std::string lock;     // a file in the network's folder; flock'ed while bridge and veths are changed
+  std::string subnet;   // CIDR, IPv4
+  std::string gateway;  // the bridge's address
+  std::string address;  // CIDR: the container's address with the subnet's prefix length
+  std::string mac;
+  std::vector<Port> ports;
+};
+
+// --- the link -----------------------------------------------------------------------------------------------
+
+// "dgy" and 12 hex digits of the container id: exactly the 15 bytes that a link name may have.
+std::string link_name(std::string_view id);
+
+struct Attachment {
+  std::string link;  // the host's end of the veth pair
+  sys::Fd
+      rules;  // owns the nf_tables table "dinghy-<id12>": the table vanishes when this is closed, however that happens
+};
+
+// The namespace `netns` (a descriptor of /proc/<pid>/ns/net) has lo and eth0 up, with the address and a default route;
+// eth0's other end is a port of the bridge, which exists and is up; what the container sends to the world is
+// masqueraded. After a failure nothing of it remains. Needs CAP_NET_ADMIN, and CAP_SYS_ADMIN for a brief setns: the
+// caller has one thread.
+sys::Result<Attachment> attach(const Config& config, std::string_view id, int netns);
+
+// Only lo is up (mode 'none').
+sys::Result<void> bring_up_loopback(int netns);
+
+// The veth is gone, and if it was the bridge's last port, the bridge too, and net.ipv4.ip_forward is what it was before
+// the first bridge. Idempotent. The rules go when Attachment::rules is closed.
+sys::Result<void> detach(const Config& config, std::string_view id);
+
+// The named links are gone, where they are ours (others, and missing ones, are passed over); of bridges only those
+// without a port. For `clean`.
+sys::Result<void> clean_links(const std::vector<std::string>& names);
+
+// The names of what clean_links() could remove from `bridge`: veths on it of containers not in `living_ids`, and the
+// bridge itself when those are all its ports.
+sys::Result<std::vector<std::string>> stale_links(std::string_view bridge, const std::vector<std::string>& living_ids);
+
+// --- published ports ----------------------------------------------------------------------------------------
+
+// One listening (TCP) or bound (UDP) socket, non-blocking and close-on-exec; `port` is what it is really bound to.
+struct Listener {
+  sys::Fd fd;
+  Port port;
+};
+
+// Every requested port is reserved: one listener for each address, one number on IPv4 and IPv6 (where the host has
+// IPv6). An Error of step "bind port" names host:port and, where it can be known, the process that holds it.
+sys::Result<std::vector<Listener>> bind_ports(const std::vector<Port>& ports);
+
+// The running forwarder, a child of the caller.
+struct Forwarder {
+  pid_t pid = -1;
+  sys::Fd control;  // closing it ends the forwarder. It sends one byte: 'p' accepting is paused (all connections in
+                    // use), 'r' it goes on
+};
+
+// A child process forwards the listeners to `address` (IPv4, without prefix length) and keeps no privilege, no
+// descriptor of the caller but the listeners, and does not outlive it. The caller closes its copies of the listeners
+// and reaps the pid.
+sys::Result<Forwarder> start_forwarder(const std::vector<Listener>& listeners, std::string_view address);
+
+// The body of that child, and of the `forward` mode: returns an exit code once `control` has come to its end.
+int forward_mode(const std::vector<Listener>& listeners, std::string_view address, int control);
+
+}  // namespace net
