@@ -1,0 +1,66 @@
+import type { Reference } from '../oci/reference';
+import { certificatesFor } from './certificates';
+import { Connection } from './connection';
+import { findCredentials, type RegistryAuth } from './credentials';
+import { endpointsFor, type RegistrySettings } from './endpoint';
+import { HttpSender } from './http';
+import { Repository } from './repository';
+import { readRegistriesConf } from './registries-conf';
+import { defaultRetry, type RetryPolicy } from './retry';
+
+export interface RegistryClientOptions {
+  /** By registry host; before registries.conf. */
+  registries?: Readonly<Record<string, RegistrySettings>>;
+  /** By registry host; before the credential files. */
+  auth?: Readonly<Record<string, RegistryAuth>>;
+  env?: NodeJS.ProcessEnv;
+  retry?: Partial<RetryPolicy>;
+}
+
+/** Talks to registries for one pull or push: connections and tokens last as long as it does. Close it. */
+export class RegistryClient {
+  readonly #options: RegistryClientOptions;
+  readonly #sender = new HttpSender();
+
+  constructor(options: RegistryClientOptions = {}) {
+    this.#options = options;
+  }
+
+  /**
+   * The repository of a reference, on its mirrors and its registry. No request is made yet.
+   * @throws ERR_INVALID_OPTION for settings that make no sense
+   */
+  async repository(reference: Reference, auth?: RegistryAuth): Promise<Repository> {
+    const { env = process.env, registries = {}, retry } = this.#options;
+    const conf = await readRegistriesConf(env);
+    const settings = (host: string): RegistrySettings => {
+      const given = Object.hasOwn(registries, host) ? registries[host] : undefined;
+      return { ...conf(host), ...given };
+    };
+    const endpoints = endpointsFor(reference.registry, { settings, env, tlsFor: certificatesFor });
+    const policy = { ...defaultRetry, ...retry };
+    const connections = endpoints.map((endpoint) => {
+      // What proves itself to the upstream is never shown to a mirror, which has credentials of its own or none.
+      const host = endpoint.mirrorOf === undefined ? reference.registry : endpoint.host;
+      const path = `${endpoint.prefix}${reference.repository}`;
+      return new Connection({
+        sender: this.#sender,
+        endpoint,
+        // There is somebody else to ask, so a mirror isn't waited for.
+        retry: endpoint.mirrorOf === undefined ? policy : { ...policy, tries: Math.min(policy.tries, 2) },
+        credentials: async (signal) => {
+          const explicit = endpoint.mirrorOf === undefined ? auth : undefined;
+          return (
+            explicit ??
+            findCredentials(host, path, { ...(this.#options.auth ? { auth: this.#options.auth } : {}), env }, signal)
+          );
+        },
+      });
+    });
+    return new Repository(reference.repository, connections, policy);
+  }
+
+  close(): void {
+    this.#sender.close();
+  }
+}

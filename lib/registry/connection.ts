@@ -1,0 +1,184 @@
+import { DinghyError } from '../errors';
+import { createLog } from '../log';
+import { sleep } from '../util/abort';
+import { Authenticator } from './authenticator';
+import type { RegistryAuth } from './credentials';
+import type { Endpoint } from './endpoint';
+import { requestError } from './errors';
+import { discard, type HttpResponse, type HttpSender, networkErrorCode } from './http';
+import { isRetryableNetworkError, isRetryableStatus, retryDelayMs, type RetryPolicy } from './retry';
+import { SharedTask } from './shared-task';
+import { checkRedirect, type TrustedOrigin } from './url-safety';
+
+export interface ConnectionOptions {
+  sender: HttpSender;
+  endpoint: Endpoint;
+  retry: RetryPolicy;
+  credentials: (signal: AbortSignal) => Promise<RegistryAuth | undefined>;
+}
+
+export interface RegistryRequest {
+  /** Below `/v2/`: `library/nginx/manifests/1.18`. */
+  path: string;
+  method?: 'GET' | 'HEAD';
+  headers?: Record<string, string>;
+  scope: string;
+  /** For messages: `fetch the manifest of nginx:1.18`. */
+  doing: string;
+  signal?: AbortSignal;
+}
+
+interface Ready {
+  registry: TrustedOrigin;
+  authenticator: Authenticator;
+}
+
+const log = createLog('registry');
+const maxRedirects = 10;
+
+/** Authorized, patient requests to one server. */
+export class Connection {
+  readonly endpoint: Endpoint;
+  readonly #options: ConnectionOptions;
+  #ready: SharedTask<Ready> | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.endpoint = options.endpoint;
+    this.#options = options;
+  }
+
+  /**
+   * The answer, after redirects, once the server stops asking for credentials or patience; any status is an answer.
+   * @throws ERR_REGISTRY_UNREACHABLE, ERR_REGISTRY_AUTH, ERR_REGISTRY_UNSAFE, ABORT_ERR
+   */
+  async request(request: RegistryRequest): Promise<HttpResponse> {
+    const { signal, scope, doing } = request;
+    let refreshed = false;
+    for (let attempt = 1; ; attempt++) {
+      let wait: number | undefined;
+      try {
+        const { registry, authenticator } = await this.#connect(doing, signal);
+        const authorization = await authenticator.authorization(scope, signal);
+        const response = await this.#follow(registry, request, authorization);
+        if (response.status === 401 && !refreshed && authorization?.startsWith('Basic ') !== true) {
+          // The token ran out, or this registry asks only on the real request.
+          refreshed = true;
+          attempt--;
+          await discard(response);
+          authenticator.refused(scope, authorization);
+          authenticator.challenge(response.header('www-authenticate'));
+          continue;
+        }
+        wait = isRetryableStatus(response.status)
+          ? retryDelayMs(this.#options.retry, attempt, response.header('retry-after'))
+          : undefined;
+        if (wait === undefined) {
+          return response;
+        }
+        log('%s answered %d, again in %d ms', this.endpoint.host, response.status, wait);
+        await discard(response);
+      } catch (error) {
+        if (signal?.aborted) {
+          throw error;
+        }
+        const passing = isRetryableNetworkError(networkErrorCode(error));
+        wait = passing ? retryDelayMs({ ...this.#options.retry, tries: 3 }, attempt) : undefined;
+        if (wait === undefined) {
+          throw requestError(error, this.endpoint.host, doing);
+        }
+        log('%s: %s, again in %d ms', this.endpoint.host, networkErrorCode(error), wait);
+      }
+      await sleep(wait, signal);
+    }
+  }
+
+  async #follow(registry: TrustedOrigin, request: RegistryRequest, authorization?: string): Promise<HttpResponse> {
+    let url = new URL(request.path, registry.url);
+    if (this.endpoint.mirrorOf !== undefined) {
+      url.searchParams.set('ns', this.endpoint.mirrorOf);
+    }
+    // Kept only while the origin stays the same; once left it isn't sent again even if a redirect leads back.
+    let credentials = authorization;
+    for (let hop = 0; hop <= maxRedirects; hop++) {
+      const response = await this.#options.sender.send({
+        url,
+        method: request.method ?? 'GET',
+        headers: { ...request.headers, ...(credentials === undefined ? {} : { authorization: credentials }) },
+        tls:
+          url.origin === registry.url.origin
+            ? this.endpoint.tls
+            : { ...(this.endpoint.tls.ca ? { ca: this.endpoint.tls.ca } : {}) },
+        ...(request.signal ? { signal: request.signal } : {}),
+      });
+      if (![301, 302, 303, 307, 308].includes(response.status)) {
+        return response;
+      }
+      const next = checkRedirectOf(response, url, registry);
+      await discard(response);
+      if (next.origin !== url.origin) {
+        credentials = undefined;
+      }
+      url = next;
+    }
+    throw new DinghyError({
+      code: 'ERR_REGISTRY_UNSAFE',
+      message: `cannot ${request.doing}: ${this.endpoint.host} redirects more than ${maxRedirects} times`,
+    });
+  }
+
+  async #connect(doing: string, signal: AbortSignal | undefined): Promise<Ready> {
+    if (!this.#ready || this.#ready.ended) {
+      const task: SharedTask<Ready> = new SharedTask((shared) => {
+        return this.#ping(doing, shared).catch((error: unknown) => {
+          if (this.#ready === task) {
+            this.#ready = undefined;
+          }
+          throw error;
+        });
+      });
+      this.#ready = task;
+    }
+    return this.#ready.wait(signal);
+  }
+
+  /** GET /v2/ tells which scheme is spoken and which credentials are wanted (distribution-spec, "Determining Support"). */
+  async #ping(doing: string, signal: AbortSignal): Promise<Ready> {
+    let failure: unknown;
+    for (const base of this.endpoint.bases) {
+      try {
+        return await this.#pingAt(base, signal);
+      } catch (error) {
+        if (signal.aborted) {
+          throw error;
+        }
+        failure ??= error;
+      }
+    }
+    throw requestError(failure, this.endpoint.host, doing);
+  }
+
+  async #pingAt(base: URL, signal: AbortSignal): Promise<Ready> {
+    const { sender, endpoint, credentials } = { ...this.#options, endpoint: this.endpoint };
+    const response = await sender.send({ url: base, tls: endpoint.tls, signal });
+    await discard(response);
+    if (response.status === 400 && base.protocol === 'http:' && endpoint.bases.length > 1) {
+      throw new DinghyError({ code: 'ERR_REGISTRY', message: `${endpoint.host} does not speak plain http` });
+    }
+    const registry: TrustedOrigin = { url: base, insecure: endpoint.insecure };
+    const authenticator = new Authenticator({ sender, registry, tls: endpoint.tls, credentials });
+    if (response.status === 401) {
+      authenticator.challenge(response.header('www-authenticate'));
+    }
+    log('%s: /v2/ answered %d over %s', endpoint.host, response.status, base.protocol);
+    return { registry, authenticator };
+  }
+}
+
+function checkRedirectOf(response: HttpResponse, from: URL, registry: TrustedOrigin): URL {
+  try {
+    return checkRedirect(response.header('location'), from, registry);
+  } catch (error) {
+    response.body.destroy();
+    throw error;
+  }
+}

@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process';
+
+import { DinghyError } from '../errors';
+import { abortError, onAbort } from '../util/abort';
+import type { RegistryAuth } from './credentials';
+
+const maxAnswerBytes = 1024 * 1024;
+const timeoutMs = 60_000;
+
+/**
+ * What `docker-credential-<name> get` answers for a server, or undefined when it knows none (docker-credential-helpers,
+ * "Development").
+ * @throws ERR_REGISTRY_AUTH when the helper is missing or fails: the user meant it to be used
+ */
+export async function askHelper(
+  name: string,
+  server: string,
+  env: NodeJS.ProcessEnv = process.env,
+  signal?: AbortSignal,
+): Promise<RegistryAuth | undefined> {
+  // The name comes from a file and becomes part of a program's name: only one in PATH, never a path.
+  if (!/^[A-Za-z0-9._-]+$/.test(name)) {
+    throw failure(name, 'its name may hold letters, digits, ".", "_" and "-" only');
+  }
+  const { exitCode, stdout } = await run(`docker-credential-${name}`, server, env, signal).catch((error: unknown) => {
+    throw signal?.aborted
+      ? abortError(signal)
+      : failure(name, (error as NodeJS.ErrnoException).code ?? 'it cannot be run', error);
+  });
+  if (exitCode !== 0) {
+    if (/credentials not found/i.test(stdout)) {
+      return undefined;
+    }
+    throw failure(name, `it exited with ${exitCode}`);
+  }
+  let answer: { Username?: unknown; Secret?: unknown };
+  try {
+    answer = JSON.parse(stdout) as typeof answer;
+  } catch {
+    throw failure(name, 'its answer is not JSON'); // the parser's message would quote the secret
+  }
+  const { Username: username, Secret: secret } = answer ?? {};
+  if (typeof username !== 'string' || typeof secret !== 'string' || secret === '') {
+    return undefined;
+  }
+  return username === '<token>' ? { identityToken: secret } : { username, password: secret };
+}
+
+function run(
+  program: string,
+  input: string,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal | undefined,
+): Promise<{ exitCode: number | null; stdout: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, ['get'], { env, stdio: ['pipe', 'pipe', 'ignore'], timeout: timeoutMs });
+    const release = onAbort(signal, () => child.kill('SIGKILL'));
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      stdout += chunk;
+      if (stdout.length > maxAnswerBytes) {
+        child.kill('SIGKILL');
+      }
+    });
+    child.on('error', (error) => {
+      release();
+      reject(error);
+    });
+    child.on('close', (exitCode) => {
+      release();
+      if (signal?.aborted) {
+        reject(abortError(signal));
+      } else {
+        resolve({ exitCode, stdout });
+      }
+    });
+    child.stdin.on('error', () => undefined); // it may answer without reading
+    child.stdin.end(input);
+  });
+}
+
+function failure(name: string, why: string, cause?: unknown): DinghyError {
+  return new DinghyError({
+    code: 'ERR_REGISTRY_AUTH',
+    message: `the credential helper docker-credential-${name} failed: ${why}`,
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

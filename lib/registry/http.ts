@@ -1,0 +1,141 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Readable } from 'node:stream';
+
+import { DinghyError } from '../errors';
+import { abortError } from '../util/abort';
+import type { Got } from '../vendor/got';
+
+export interface TlsSettings {
+  /** PEM, beside the system's own authorities. */
+  ca?: string[];
+  certificate?: string;
+  key?: string;
+  /** Take any certificate: only for registries that the user named insecure. */
+  insecure?: boolean;
+}
+
+export interface HttpRequest {
+  url: URL;
+  method?: 'GET' | 'HEAD' | 'POST';
+  headers?: Record<string, string | undefined>;
+  body?: string;
+  tls?: TlsSettings;
+  signal?: AbortSignal;
+}
+
+export interface HttpResponse {
+  status: number;
+  url: URL;
+  header(name: string): string | undefined;
+  /** Exactly the bytes sent: no content decoding. Read it, `discard` it or destroy it. */
+  body: Readable;
+}
+
+// Silence of a server is bounded, a transfer's length is not: a layer over a slow line takes what it takes.
+const timeouts = { lookup: 20_000, connect: 20_000, secureConnect: 20_000, response: 60_000, socket: 60_000 };
+
+/** Sends single requests, over connections that are kept for the next; follows nothing, retries nothing, knows no credentials. */
+export class HttpSender {
+  readonly #agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent({ keepAlive: true }) };
+
+  /**
+   * Resolves with the head of the answer, whatever its status.
+   * @throws ABORT_ERR, or the network's own error (`isNetworkError`)
+   */
+  send(request: HttpRequest): Promise<HttpResponse> {
+    const { url, signal, tls = {} } = request;
+    if (signal?.aborted) {
+      return Promise.reject(abortError(signal));
+    }
+    const stream = loadGot().stream(url, {
+      method: request.method ?? 'GET',
+      headers: { 'user-agent': 'dinghy', ...request.headers },
+      ...(request.body === undefined ? {} : { body: request.body }),
+      throwHttpErrors: false,
+      followRedirect: false,
+      decompress: false,
+      retry: { limit: 0 },
+      timeout: timeouts,
+      agent: this.#agents,
+      ...(url.protocol === 'https:' ? { https: tlsOptions(tls) } : {}),
+      ...(signal ? { signal } : {}),
+    });
+    return new Promise((resolve, reject) => {
+      // Stays for good: after the head a lost connection is told to whoever reads the body, and would otherwise be uncaught.
+      stream.on('error', (error: Error) => reject(signal?.aborted ? abortError(signal) : error));
+      stream.once('response', (response) => {
+        const header = (name: string): string | undefined => {
+          const value = response.headers[name];
+          return Array.isArray(value) ? value.join(', ') : value;
+        };
+        resolve({ status: response.statusCode ?? 0, url, header, body: stream });
+      });
+    });
+  }
+
+  /** Idle connections are closed. Requests under way end by their own signals. */
+  close(): void {
+    this.#agents.http.destroy();
+    this.#agents.https.destroy();
+  }
+}
+
+/** The whole body. @throws ERR_REGISTRY when it is longer than `maxBytes`; it is not read further then */
+export async function readBody(response: HttpResponse, maxBytes: number, what: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) {
+      throw new DinghyError({
+        code: 'ERR_REGISTRY',
+        message: `${response.url.host} sent a ${what} of more than ${maxBytes} bytes, which is not a plausible one`,
+      });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The answer is not wanted; a short one is read so that its connection can serve the next request. */
+export async function discard(response: HttpResponse): Promise<void> {
+  await readBody(response, 64 * 1024, 'body').catch(() => response.body.destroy());
+}
+
+/** The system's name for what went wrong on the way (`ECONNREFUSED`, `ETIMEDOUT`, `CERT_HAS_EXPIRED`), if it is such an error. */
+export function networkErrorCode(error: unknown): string | undefined {
+  for (
+    let each: unknown = error;
+    typeof each === 'object' && each !== null;
+    each = (each as { cause?: unknown }).cause
+  ) {
+    const code = (each as { code?: unknown }).code;
+    if (typeof code === 'string' && code !== 'ERR_READING_RESPONSE_STREAM') {
+      return code;
+    }
+  }
+  return undefined;
+}
+
+function tlsOptions(tls: TlsSettings): Record<string, unknown> {
+  return {
+    rejectUnauthorized: tls.insecure !== true,
+    ...(tls.ca && tls.ca.length > 0 ? { certificateAuthority: [...rootCertificates(), ...tls.ca] } : {}),
+    ...(tls.certificate ? { certificate: tls.certificate } : {}),
+    ...(tls.key ? { key: tls.key } : {}),
+  };
+}
+
+// A given authority replaces Node's built-in ones; the two belong together, as in Docker.
+function rootCertificates(): readonly string[] {
+  return (require('node:tls') as typeof import('node:tls')).rootCertificates;
+}
+
+let loaded: Got | undefined;
+
+// Loading it takes tens of milliseconds, which only those who talk to a registry should pay.
+function loadGot(): Got {
+  loaded ??= (require('../vendor/got.js') as typeof import('../vendor/got')).got;
+  return loaded;
+}
