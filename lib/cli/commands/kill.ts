@@ -8,11 +8,6 @@ export function configure(command: Command, context: Context): void {
     .option('-s, --signal <signal>', 'the signal', 'SIGKILL')
     .argument('<container...>')
     .action((names: string[], flags: { signal: string }) =>
-      forEachContainer(context, names, (container) => container.kill(signalName(flags.signal))),
+      forEachContainer(context, names, (container) => container.kill(flags.signal)),
     );
-}
-
-/** `KILL`, `kill` and `SIGKILL` are one; a number is passed on as it is. */
-function signalName(text: string): string {
-  return /^\d+$/.test(text) ? text : `SIG${text.toUpperCase().replace(/^SIG/, '')}`;
 }
