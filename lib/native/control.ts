@@ -1,0 +1,168 @@
+import { createConnection, Socket } from 'node:net';
+
+import { DinghyError } from '../errors';
+import { encodeFrame, type Frame, FrameDecoder, frameTypes, maxPayload, protocolVersion, type Reply } from './protocol';
+
+export interface ControlOptions {
+  /** This connection is a lifeline: when the last one closes, the container ends. */
+  hold?: boolean;
+  onEvent?: (event: ControlEvent) => void;
+}
+
+export interface ControlEvent {
+  event: string;
+  [field: string]: unknown;
+}
+
+interface Pending {
+  resolve: (reply: Reply) => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * One connection to the binary. It keeps Node alive while a request is unanswered or somebody called `retain()`, and never
+ * otherwise: an idle container must not hold a program open.
+ */
+export class ControlConnection {
+  readonly #socket: Socket;
+  readonly #decoder = new FrameDecoder();
+  readonly #pending = new Map<number, Pending>();
+  readonly #onEvent: (event: ControlEvent) => void;
+  readonly #closed: Promise<void>;
+  #ended = false;
+  #nextId = 1;
+  #retained = 0;
+
+  private constructor(socket: Socket, options: ControlOptions) {
+    this.#socket = socket;
+    this.#onEvent = options.onEvent ?? (() => undefined);
+    let resolveClosed = (): void => undefined;
+    this.#closed = new Promise<void>((resolve) => (resolveClosed = resolve));
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    // The peer's end and any error mean the same here: 'close' follows and fails what is pending.
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.#fail();
+      resolveClosed();
+    });
+    socket.write(encodeFrame(frameTypes.clientHello, { version: protocolVersion, hold: options.hold ?? false }));
+    socket.unref();
+  }
+
+  /** Takes over `fd`, an end of a socketpair whose other end the binary has. */
+  static fromDescriptor(fd: number, options: ControlOptions = {}): ControlConnection {
+    return new ControlConnection(new Socket({ fd, readable: true, writable: true }), options);
+  }
+
+  /** @throws the Node error of connect: ENOENT and ECONNREFUSED mean that nobody serves the socket */
+  static async connect(path: string, options: ControlOptions = {}): Promise<ControlConnection> {
+    const socket = createConnection({ path });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('error', reject);
+    });
+    socket.removeAllListeners('error');
+    return new ControlConnection(socket, options);
+  }
+
+  /** Resolves when the connection is gone, whoever ended it. Never rejects. */
+  get closed(): Promise<void> {
+    return this.#closed;
+  }
+
+  get isClosed(): boolean {
+    return this.#ended;
+  }
+
+  /** The binary's answer, good or bad. @throws ERR_SUPERVISOR when the connection ends first */
+  async request(op: string, fields: Record<string, unknown> = {}): Promise<Reply> {
+    if (this.#ended) {
+      throw connectionLost(op);
+    }
+    const id = this.#nextId++;
+    const frame = encodeFrame(frameTypes.request, { id, op, ...fields });
+    const release = this.retain();
+    try {
+      return await new Promise<Reply>((resolve, reject) => {
+        this.#pending.set(id, { resolve, reject });
+        this.#socket.write(frame);
+      });
+    } finally {
+      release();
+    }
+  }
+
+  /** Bytes for the process's stdin; resolves when the kernel has taken them, so that a slow reader slows its writer. */
+  async writeStdin(bytes: Buffer): Promise<void> {
+    for (let start = 0; start < bytes.length; start += maxPayload) {
+      await this.#write(encodeFrame(frameTypes.stdin, bytes.subarray(start, start + maxPayload)));
+    }
+  }
+
+  async endStdin(): Promise<void> {
+    await this.#write(encodeFrame(frameTypes.stdinEnd, Buffer.alloc(0)));
+  }
+
+  /** Keeps Node alive until the returned function is called. */
+  retain(): () => void {
+    if (this.#retained++ === 0) {
+      this.#socket.ref();
+    }
+    let held = true;
+    return () => {
+      if (held && --this.#retained === 0) {
+        this.#socket.unref();
+      }
+      held = false;
+    };
+  }
+
+  /** Idempotent. What is pending rejects. */
+  close(): void {
+    this.#socket.destroy();
+    this.#fail();
+  }
+
+  #write(frame: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.write(frame, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      for (const frame of this.#decoder.push(chunk)) {
+        this.#dispatch(frame);
+      }
+    } catch {
+      this.close(); // what speaks otherwise than the protocol is not our binary
+    }
+  }
+
+  #dispatch({ type, payload }: Frame): void {
+    if (type === frameTypes.reply) {
+      const reply = JSON.parse(payload.toString()) as Reply;
+      const pending = this.#pending.get(reply.id);
+      this.#pending.delete(reply.id);
+      pending?.resolve(reply);
+    } else if (type === frameTypes.event) {
+      this.#onEvent(JSON.parse(payload.toString()) as ControlEvent);
+    }
+  }
+
+  #fail(): void {
+    this.#ended = true;
+    for (const { reject } of this.#pending.values()) {
+      reject(connectionLost('request'));
+    }
+    this.#pending.clear();
+  }
+}
+
+function connectionLost(what: string): DinghyError {
+  return new DinghyError({
+    code: 'ERR_SUPERVISOR',
+    message: `the native process ended before it answered (${what}): it was killed, or it crashed`,
+    step: what,
+  });
+}

@@ -1,0 +1,75 @@
+import type { BridgeSection } from './spec-types';
+
+/** A container's options, checked, in one form and one unit each. What is undefined comes from the image or is a default. */
+export interface ContainerSettings {
+  name?: string;
+  command?: string[];
+  entrypoint?: string[];
+  env: Record<string, string>;
+  workdir?: string;
+  user?: string;
+  groupAdd: string[];
+  hostname?: string;
+  terminal?: { columns: number; rows: number };
+  openStdin: boolean;
+  ports: BridgeSection['ports'];
+  publishAll: boolean;
+  mounts: MountSetting[];
+  files: FileSetting[];
+  network: 'none' | 'host' | 'bridge';
+  dns: string[];
+  extraHosts: Record<string, string>;
+  memoryBytes?: number;
+  memoryReservationBytes?: number;
+  memorySwapBytes?: number;
+  cpus?: number;
+  cpuShares?: number;
+  cpuset?: string;
+  pids?: number;
+  oomScoreAdj?: number;
+  shmBytes: number;
+  ulimits: { type: string; soft: number; hard: number }[];
+  readOnly: boolean;
+  capAdd: string[];
+  capDrop: string[];
+  privileged: boolean;
+  seccomp: 'default' | 'unconfined';
+  noNewPrivileges: boolean;
+  devices: DeviceSetting[];
+  sysctls: Record<string, string>;
+  labels: Record<string, string>;
+  stopSignal?: number;
+  stopTimeoutMs: number;
+  init: boolean;
+  autoRemove: boolean;
+  log: { maxSize?: number; maxFiles?: number };
+  detached: boolean;
+}
+
+export interface MountSetting {
+  type: 'bind' | 'volume' | 'tmpfs';
+  /** A bind's absolute path; a volume's name, absent for an anonymous one. */
+  source?: string;
+  target: string;
+  readOnly: boolean;
+  propagation?: string;
+  sizeBytes?: number;
+  mode?: number;
+  /** Further options, as mount(8) has them: `noexec`. */
+  options: string[];
+}
+
+export interface FileSetting {
+  path: string;
+  content?: Uint8Array;
+  source?: string;
+  mode: number;
+  uid: number;
+  gid: number;
+}
+
+export interface DeviceSetting {
+  source: string;
+  target: string;
+  permissions: string;
+}

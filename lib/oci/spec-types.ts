@@ -1,0 +1,132 @@
+/** The parts of the OCI runtime specification 1.2 that dinghy writes. */
+export interface RuntimeSpec {
+  ociVersion: string;
+  process: SpecProcess;
+  root: { path: string; readonly: boolean };
+  hostname?: string;
+  mounts: SpecMount[];
+  linux: SpecLinux;
+  annotations?: Record<string, string>;
+  dinghy: DinghySection;
+}
+
+export interface SpecProcess {
+  terminal: boolean;
+  consoleSize?: { width: number; height: number };
+  user: { uid: number; gid: number; additionalGids?: number[] };
+  args: string[];
+  env: string[];
+  cwd: string;
+  capabilities: {
+    bounding: string[];
+    effective: string[];
+    permitted: string[];
+    inheritable: string[];
+    ambient: string[];
+  };
+  rlimits: { type: string; soft: number; hard: number }[];
+  oomScoreAdj?: number;
+  noNewPrivileges: boolean;
+}
+
+export interface SpecMount {
+  destination: string;
+  type: string;
+  source: string;
+  options: string[];
+}
+
+export interface SpecDevice {
+  type: 'c' | 'b' | 'p';
+  path: string;
+  major: number;
+  minor: number;
+  fileMode: number;
+  uid: number;
+  gid: number;
+}
+
+export interface SpecDeviceRule {
+  allow: boolean;
+  type?: 'a' | 'c' | 'b';
+  major?: number;
+  minor?: number;
+  access: string;
+}
+
+export interface SpecResources {
+  memory?: { limit?: number; reservation?: number; swap?: number };
+  cpu?: { shares?: number; quota?: number; period?: number; cpus?: string };
+  pids?: { limit: number };
+  devices?: SpecDeviceRule[];
+}
+
+export interface SpecLinux {
+  namespaces: { type: string; path?: string }[];
+  cgroupsPath: string;
+  resources: SpecResources;
+  devices: SpecDevice[];
+  sysctl?: Record<string, string>;
+  maskedPaths: string[];
+  readonlyPaths: string[];
+}
+
+/** What the supervisor needs beyond the specification; other runtimes ignore it. */
+export interface DinghySection {
+  version: 1;
+  id: string;
+  name: string;
+  detached: boolean;
+  rootfs: OverlayRoot;
+  /** As the image or the user wrote it; the binary resolves it against the image's passwd and group. */
+  user?: string;
+  groupAdd?: string[];
+  /** HOME is taken from passwd when env has none. */
+  defaultHome: boolean;
+  log: { path: string; maxSize?: number; maxFiles?: number };
+  stdin: boolean;
+  /** Mount destinations whose empty source folder is filled from the image's folder first. */
+  copyUp: string[];
+  stop: { signal: number; timeoutMs: number };
+  init: boolean;
+  autoRemove: boolean;
+  network: NetworkSection;
+  rootless?: { uid: number; gid: number; subuid?: IdRange; subgid?: IdRange };
+  /** A compiled filter's path, `'unconfined'`, or absent for the built-in default. */
+  seccompFilter?: string;
+  lock: string;
+  /** Paths unlinked on removal. */
+  release: string[];
+  /** Folders removed on removal. */
+  trees: string[];
+}
+
+export interface OverlayRoot {
+  type: 'overlay';
+  /** Topmost first, absolute. */
+  lower: string[];
+  upper: string;
+  work: string;
+  volatile: boolean;
+  userxattr: boolean;
+}
+
+export interface IdRange {
+  start: number;
+  count: number;
+}
+
+export type NetworkSection = { mode: 'none' } | { mode: 'host' } | BridgeSection;
+
+export interface BridgeSection {
+  mode: 'bridge';
+  bridge: string;
+  lock: string;
+  /** CIDR */
+  subnet: string;
+  gateway: string;
+  /** CIDR */
+  address: string;
+  mac: string;
+  ports: { hostAddress: string; hostPort: number; containerPort: number; protocol: 'tcp' | 'udp' }[];
+}

@@ -1,0 +1,87 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { hostname as hostHostname } from 'node:os';
+import { join } from 'node:path';
+
+import type { ContainerSettings } from '../oci/settings';
+import type { GeneratedFiles } from '../oci/spec-mounts';
+import type { NetworkSection } from '../oci/spec-types';
+
+/** The host name a container gets: what was asked for, the host's own in the host's network, else its short id. */
+export function containerHostname(id: string, settings: ContainerSettings): string {
+  return settings.hostname ?? (settings.network === 'host' ? hostHostname().slice(0, 64) : id.slice(0, 12));
+}
+
+/**
+ * hosts, hostname and resolv.conf of the container lie in `folder`. They are mounted over the image's files, which may be
+ * links that lead anywhere: the mount resolves them inside the root.
+ */
+export function writeEtcFiles(
+  folder: string,
+  settings: ContainerSettings,
+  hostname: string,
+  network: NetworkSection,
+): GeneratedFiles {
+  const files = {
+    hosts: join(folder, 'hosts'),
+    hostname: join(folder, 'hostname'),
+    resolvConf: join(folder, 'resolv.conf'),
+  };
+  writeFileSync(files.hosts, makeHosts(settings, hostname, network), { mode: 0o644 });
+  writeFileSync(files.hostname, `${hostname}\n`, { mode: 0o644 });
+  writeFileSync(files.resolvConf, makeResolvConf(settings, readHostResolvConf()), { mode: 0o644 });
+  return files;
+}
+
+export function makeHosts(settings: ContainerSettings, hostname: string, network: NetworkSection): string {
+  const lines = [
+    '127.0.0.1\tlocalhost',
+    '::1\tlocalhost ip6-localhost ip6-loopback',
+    'fe00::\tip6-localnet',
+    'ff00::\tip6-mcastprefix',
+    'ff02::1\tip6-allnodes',
+    'ff02::2\tip6-allrouters',
+  ];
+  const gateway = network.mode === 'bridge' ? network.gateway : '127.0.0.1';
+  if (network.mode === 'bridge') {
+    lines.push(`${gateway}\thost.dinghy.internal host.docker.internal`);
+    lines.push(`${network.address.replace(/\/.*$/, '')}\t${hostname}`);
+  } else {
+    lines.push(`127.0.1.1\t${hostname}`);
+  }
+  for (const [name, address] of Object.entries(settings.extraHosts)) {
+    lines.push(`${address === 'host-gateway' ? gateway : address}\t${name}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** The host's resolv.conf, without name servers on its loopback, which the container doesn't share. */
+export function makeResolvConf(settings: ContainerSettings, host: string): string {
+  const lines = host.split('\n').filter((line) => /^\s*(nameserver|search|domain|options)\s/.test(line));
+  if (settings.dns.length > 0) {
+    const kept = lines.filter((line) => !/^\s*nameserver\s/.test(line));
+    return [...settings.dns.map((address) => `nameserver ${address}`), ...kept, ''].join('\n');
+  }
+  const reachable = settings.network === 'host' ? lines : lines.filter((line) => !isLoopback(line));
+  return [...reachable, ''].join('\n');
+}
+
+function isLoopback(line: string): boolean {
+  return /^\s*nameserver\s+(127\.|::1\b)/.test(line);
+}
+
+// systemd-resolved puts its stub on 127.0.0.53 and keeps the real servers here.
+const upstreamResolvConf = '/run/systemd/resolve/resolv.conf';
+
+function readHostResolvConf(): string {
+  const text = readOrEmpty('/etc/resolv.conf');
+  const servers = text.split('\n').filter((line) => /^\s*nameserver\s/.test(line));
+  return servers.length > 0 && servers.every(isLoopback) ? readOrEmpty(upstreamResolvConf) || text : text;
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

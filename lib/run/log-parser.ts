@@ -1,0 +1,55 @@
+/** One record of the log: a line, or a piece of one. */
+export interface LogRecord {
+  stream: 'stdout' | 'stderr';
+  /** ISO 8601 with nanoseconds, as written. */
+  time: string;
+  /** True: the line goes on in the next record of this stream. */
+  partial: boolean;
+  content: Buffer;
+}
+
+const newline = 10;
+const space = 32;
+
+/**
+ * Cuts the bytes of a CRI log (`<time> <stream> <F|P> <content>\n`) into records. Content is kept as bytes: a character may be cut
+ * between two pieces of a line.
+ */
+export class LogParser {
+  #rest: Buffer = Buffer.alloc(0);
+
+  /** The records that are complete with `chunk`; they share its memory. */
+  push(chunk: Buffer): LogRecord[] {
+    const bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk;
+    const records: LogRecord[] = [];
+    let start = 0;
+    for (let end = bytes.indexOf(newline, start); end >= 0; end = bytes.indexOf(newline, start)) {
+      const record = parseRecord(bytes.subarray(start, end));
+      if (record) {
+        records.push(record);
+      }
+      start = end + 1;
+    }
+    this.#rest = bytes.subarray(start);
+    return records;
+  }
+}
+
+function parseRecord(line: Buffer): LogRecord | undefined {
+  const first = line.indexOf(space);
+  const second = line.indexOf(space, first + 1);
+  const third = line.indexOf(space, second + 1);
+  if (first < 0 || second < 0 || third < 0) {
+    return undefined; // torn by a crash or a full disk: what follows is whole again
+  }
+  const stream = line.toString('latin1', first + 1, second);
+  if (stream !== 'stdout' && stream !== 'stderr') {
+    return undefined;
+  }
+  return {
+    stream,
+    time: line.toString('latin1', 0, first),
+    partial: line[second + 1] === 0x50, // P
+    content: line.subarray(third + 1),
+  };
+}

@@ -1,0 +1,164 @@
+import { posix } from 'node:path';
+
+import type { MountSetting } from '../oci/settings';
+import {
+  checkArray,
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkOptions,
+  checkRecord,
+  checkText,
+  invalidOption,
+  isPlainObject,
+} from '../util/checks';
+import { parseSize } from '../util/size';
+
+const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;
+const flags = ['ro', 'rw', 'exec', 'noexec', 'suid', 'nosuid', 'dev', 'nodev'];
+const volumeName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+/** `mounts` and `tmpfs` in one form. @throws ERR_INVALID_OPTION naming the entry */
+export function settleMounts(mounts: unknown, tmpfs: unknown): MountSetting[] {
+  const settled = [
+    ...(mounts === undefined ? [] : checkArray('mounts', mounts, settleMount)),
+    ...(tmpfs === undefined ? [] : settleTmpfs(tmpfs)),
+  ];
+  const seen = new Set<string>();
+  for (const { target } of settled) {
+    if (seen.has(target)) {
+      throw invalidOption('mounts', target, 'must name each target once');
+    }
+    seen.add(target);
+  }
+  return settled;
+}
+
+function settleMount(option: string, value: unknown): MountSetting {
+  if (typeof value === 'string') {
+    return settleMountString(option, value);
+  }
+  if (!isPlainObject(value)) {
+    throw invalidOption(option, value, "must be a string like '/host:/path:ro' or an object");
+  }
+  const known = ['type', 'source', 'target', 'readOnly', 'propagation', 'size', 'mode'];
+  const { type, source, target, readOnly, propagation, size, mode } = checkOptions(option, value, known);
+  const kind = checkChoice(`${option}.type`, type, ['bind', 'volume', 'tmpfs']);
+  if (kind !== 'tmpfs' && (size !== undefined || mode !== undefined)) {
+    throw invalidOption(option, kind, 'size and mode belong to type tmpfs');
+  }
+  return {
+    type: kind,
+    ...settleSource(`${option}.source`, kind, source),
+    target: checkTarget(`${option}.target`, target),
+    readOnly: readOnly === undefined ? false : checkBoolean(`${option}.readOnly`, readOnly),
+    ...(propagation === undefined
+      ? {}
+      : { propagation: checkChoice(`${option}.propagation`, propagation, propagations) }),
+    ...(size === undefined ? {} : { sizeBytes: parseSize(`${option}.size`, size) }),
+    ...(mode === undefined ? {} : { mode: checkInteger(`${option}.mode`, mode, 0, 0o7777) }),
+    options: [],
+  };
+}
+
+function settleSource(option: string, type: MountSetting['type'], source: unknown): { source?: string } {
+  if (type === 'tmpfs') {
+    if (source !== undefined) {
+      throw invalidOption(option, source, 'a tmpfs has no source');
+    }
+    return {};
+  }
+  if (source === undefined && type === 'volume') {
+    return {};
+  }
+  const text = checkText(option, source);
+  if (type === 'bind' ? !posix.isAbsolute(text) : !volumeName.test(text)) {
+    throw invalidOption(
+      option,
+      source,
+      type === 'bind' ? 'must be an absolute path' : 'must be a name of [a-zA-Z0-9_.-]',
+    );
+  }
+  return { source: text };
+}
+
+/** `/host:/path:ro`, `name:/path`, `/path`. */
+function settleMountString(option: string, text: string): MountSetting {
+  const parts = checkText(option, text).split(':');
+  if (parts.length > 3) {
+    throw invalidOption(option, text, "must be like '/host:/path:ro', 'name:/path' or '/path'");
+  }
+  const [source, target, words] = parts.length === 1 ? [undefined, parts[0], undefined] : parts;
+  const type = source?.startsWith('/') ? 'bind' : 'volume';
+  return {
+    type,
+    ...settleSource(option, type, source),
+    target: checkTarget(option, target),
+    ...settleWords(option, words),
+  };
+}
+
+function settleWords(
+  option: string,
+  words: string | undefined,
+): Pick<MountSetting, 'readOnly' | 'options' | 'propagation'> {
+  const result: Pick<MountSetting, 'readOnly' | 'options' | 'propagation'> = { readOnly: false, options: [] };
+  for (const word of words?.split(',') ?? []) {
+    if (word === 'ro' || word === 'rw') {
+      result.readOnly = word === 'ro';
+    } else if ((propagations as readonly string[]).includes(word)) {
+      result.propagation = word;
+    } else if (flags.includes(word)) {
+      result.options.push(word);
+    } else if (!['z', 'Z', 'rbind', 'consistent', 'cached', 'delegated'].includes(word)) {
+      // The excluded words are Docker's and mean nothing here: SELinux labels, file sharing on other systems.
+      throw invalidOption(option, word, `must be one of ${flags.join(' ')} ${propagations.join(' ')}`);
+    }
+  }
+  return result;
+}
+
+function settleTmpfs(value: unknown): MountSetting[] {
+  if (Array.isArray(value)) {
+    return value.map((target: unknown, index) => settleTmpfsMount(`tmpfs[${index}]`, target, ''));
+  }
+  const entries = checkRecord('tmpfs', value, (option, words, target) => settleTmpfsMount(option, target, words));
+  return Object.values(entries);
+}
+
+function settleTmpfsMount(option: string, target: unknown, words: unknown): MountSetting {
+  if (typeof words !== 'string') {
+    throw invalidOption(option, words, "must be a string like 'size=64m,mode=1777', or ''");
+  }
+  const mount: MountSetting = { type: 'tmpfs', target: checkTarget(option, target), readOnly: false, options: [] };
+  for (const word of words.split(',').filter(Boolean)) {
+    const [name, setting = ''] = word.split('=', 2) as [string, string?];
+    if (name === 'size') {
+      mount.sizeBytes = parseSize(option, setting);
+    } else if (name === 'mode' && /^[0-7]{1,4}$/.test(setting)) {
+      mount.mode = Number.parseInt(setting, 8);
+    } else if (name === 'ro' || name === 'rw') {
+      mount.readOnly = name === 'ro';
+    } else if (flags.includes(word) || /^(uid|gid|nr_inodes)=\d+k?$/.test(word)) {
+      mount.options.push(word);
+    } else {
+      throw invalidOption(option, word, 'must be size=…, mode=… (octal), uid=…, gid=…, nr_inodes=… or a mount flag');
+    }
+  }
+  return mount;
+}
+
+/** Where a mount may go: an absolute path that does not replace what the confinement itself stands on. */
+export function checkTarget(option: string, value: unknown): string {
+  const text = checkText(option, value);
+  if (!posix.isAbsolute(text)) {
+    throw invalidOption(option, value, 'must be an absolute path in the container');
+  }
+  const target = posix.normalize(text).replace(/(.)\/+$/, '$1');
+  // A volume over proc or sys would let the container choose what the masks and the kernel settings are written to
+  // (CVE-2019-16884, CVE-2019-19921, CVE-2023-27561).
+  if (target === '/' || ['/proc', '/sys', '/dev'].includes(target) || target.startsWith('/proc/')) {
+    throw invalidOption(option, value, 'must not be /, /proc, /sys or /dev, nor lie in /proc');
+  }
+  return target;
+}

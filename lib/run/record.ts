@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+
+import type { BridgeSection } from '../oci/spec-types';
+import type { ResolvedMount } from '../oci/spec-mounts';
+
+/** container.json: what is known of a container from its creation on, for any process that looks it up. */
+export interface ContainerRecord {
+  version: 1;
+  id: string;
+  name: string;
+  /** As it was named when this container was made. */
+  image: string;
+  imageId: string;
+  /** ISO 8601. */
+  created: string;
+  detached: boolean;
+  autoRemove: boolean;
+  /** The process that made it: shown to people, never used to tell whether it lives. */
+  ownerPid: number;
+  rootfsProvider: 'overlay' | 'overlay-tmpfs';
+  labels: Record<string, string>;
+  env: string[];
+  args: string[];
+  workdir: string;
+  user: string;
+  hostname: string;
+  tty: boolean;
+  openStdin: boolean;
+  ports: BridgeSection['ports'];
+  mounts: ResolvedMount[];
+  network: { mode: 'none' | 'host' | 'bridge'; address?: string; gateway?: string; mac?: string };
+  limits: { memory?: number; memorySwap?: number; cpus?: number; cpuset?: string; pids?: number };
+  stopSignal: number;
+  stopTimeoutMs: number;
+}
+
+/** Undefined when there is none (yet, or any more): it is written last of a container's files, by rename. */
+export function readRecord(path: string): ContainerRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as ContainerRecord;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      return undefined;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,83 @@
+import { DinghyError, type ErrorCode } from '../errors';
+import { systemError } from '../native/errno';
+import type { ProtocolError, Reply } from '../native/protocol';
+
+const eaccesCodes = new Set(['EPERM', 'EACCES']);
+
+/** The typed error for what the supervisor, or a process it started, could not do. */
+export function startError(doing: string, error: ProtocolError): DinghyError {
+  const cause = error.errno > 0 ? systemError(error.errno, error.step, error.path) : undefined;
+  const code = errorCode(error, cause?.code);
+  return new DinghyError({
+    code,
+    message: `${doing}: ${describe(error)}${cure(code, error)}`,
+    step: error.step,
+    ...(exitCodes[code] === undefined ? {} : { exitCode: error.exitCode ?? exitCodes[code] }),
+    cause,
+  });
+}
+
+/** The fields of a good reply. @throws what `startError` makes of a bad one */
+export function checkReply(doing: string, reply: Reply): Record<string, unknown> {
+  if (!reply.ok) {
+    throw startError(doing, reply.error);
+  }
+  return reply;
+}
+
+const exitCodes: Partial<Record<ErrorCode, number>> = {
+  ERR_COMMAND_NOT_FOUND: 127,
+  ERR_COMMAND_NOT_EXECUTABLE: 126,
+  ERR_CONTAINER_START: 125,
+  ERR_PORT_IN_USE: 125,
+  ERR_HOST_UNSUPPORTED: 125,
+};
+
+function errorCode(error: ProtocolError, cause: string | undefined): ErrorCode {
+  if (error.exitCode === 127) {
+    return 'ERR_COMMAND_NOT_FOUND';
+  }
+  if (error.exitCode === 126) {
+    return 'ERR_COMMAND_NOT_EXECUTABLE';
+  }
+  if (error.step === 'bind port' && cause === 'EADDRINUSE') {
+    return 'ERR_PORT_IN_USE';
+  }
+  if (cause === 'ESRCH' || error.step === 'join') {
+    return 'ERR_CONTAINER_NOT_RUNNING';
+  }
+  return isHostFault(error, cause) ? 'ERR_HOST_UNSUPPORTED' : 'ERR_CONTAINER_START';
+}
+
+// A kernel or a sandbox around this process that refuses namespaces, mounts or cgroups refuses every container alike.
+function isHostFault(error: ProtocolError, cause: string | undefined): boolean {
+  if (error.step.startsWith('cgroup') && error.errno === 0) {
+    return true;
+  }
+  const kernelStep =
+    /^(clone|unshare|userns|user namespace|mount \/(proc|dev|sys)|cgroup|nftables|netlink|bridge)/.test(error.step);
+  return kernelStep && cause !== undefined && (eaccesCodes.has(cause) || cause === 'ENOSYS' || cause === 'EOPNOTSUPP');
+}
+
+function describe({ step, message }: ProtocolError): string {
+  return message.startsWith(step) ? message : `${step}: ${message}`;
+}
+
+function cure(code: ErrorCode, error: ProtocolError): string {
+  switch (code) {
+    case 'ERR_PORT_IN_USE':
+      return ' (choose another host port, or none for a free one)';
+    case 'ERR_COMMAND_NOT_FOUND':
+      return ' (the name is looked up in the PATH of the container)';
+    case 'ERR_HOST_UNSUPPORTED':
+      return eaccesHint(error);
+    default:
+      return '';
+  }
+}
+
+function eaccesHint({ errno }: ProtocolError): string {
+  return errno === 1 || errno === 13
+    ? ' (this process lacks the right: run as root, or allow unprivileged user namespaces; runtime.info() has the details)'
+    : ' (runtime.info() says what this host lacks)';
+}
