@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, rename, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+import { DinghyError, isDinghyError } from '../errors';
+
+/** The folder is there, with its parents, closed to others. */
+export async function ensureFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+}
+
+/** The names in the folder are on the disk: without this a power cut may forget a rename (fsync(2), NOTES). */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/**
+ * `path` has this content, and had either its old or this one at every moment before, power cuts included. The temporary file
+ * lies beside it, or in `temporary`, which must be on the same file system.
+ */
+export async function writeFileAtomically(
+  path: string,
+  content: string | Uint8Array,
+  temporary = dirname(path),
+): Promise<void> {
+  const draft = join(temporary, `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+  try {
+    const file = await open(draft, 'wx', 0o600);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+  } catch (error) {
+    await unlink(draft).catch(() => undefined);
+    throw storeError(error, `write ${path}`);
+  }
+  await syncFolder(dirname(path));
+}
+
+/** The typed error for what the file system said. */
+export function storeError(error: unknown, doing: string): unknown {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  if (isDinghyError(error) || typeof code !== 'string') {
+    return error;
+  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    const why = code === 'ENOSPC' ? 'the disk is full' : 'the disk quota is used up';
+    return new DinghyError({ code: 'ERR_NO_SPACE', message: `cannot ${doing}: ${why}: free some space`, cause: error });
+  }
+  return new DinghyError({ code: 'ERR_STORE', message: `cannot ${doing}: ${code}`, cause: error });
+}
+
+/** The value, or undefined where the file does not exist. */
+export async function unlessMissing<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return undefined;
+    }
+    throw error;
+  }
+}

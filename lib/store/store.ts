@@ -1,0 +1,124 @@
+import { lstat, readFile } from 'node:fs/promises';
+
+import { DinghyError } from '../errors';
+import { createLog } from '../log';
+import { BlobStore } from './blobs';
+import { ensureFolder, storeError, unlessMissing, writeFileAtomically } from './files';
+import { ImageStore } from './images';
+import { LayerStore } from './layers';
+import { acquireLock, type HeldLock, type LockMode, tryLock } from './locks';
+import { StorePaths } from './paths';
+import { ReferenceStore } from './references';
+import { makeTemporary, removeTree, type RemoveTree, sweepTemporary, type TemporaryFolder } from './temporary';
+
+const log = createLog('store');
+const layoutVersion = '1.0.0';
+
+export interface StoreOptions {
+  /** Absolute. */
+  root: string;
+  /** How whole trees are deleted: by the binary where it can (other users' files, closed folders), else by Node. */
+  remove?: RemoveTree;
+}
+
+/** The data root: an OCI image layout (image-spec, image-layout.md) with the unpacked layers beside it. Making one does no I/O. */
+export class Store {
+  readonly paths: StorePaths;
+  readonly blobs: BlobStore;
+  readonly layers: LayerStore;
+  readonly references: ReferenceStore;
+  readonly images: ImageStore;
+  readonly #remove: RemoveTree;
+  #opened: Promise<void> | undefined;
+  #sweeping: Promise<void> | undefined;
+
+  constructor({ root, remove = removeTree }: StoreOptions) {
+    this.#remove = remove;
+    this.paths = new StorePaths(root);
+    this.blobs = new BlobStore(this.paths);
+    this.layers = new LayerStore(this.paths, remove);
+    this.references = new ReferenceStore(this.paths);
+    this.images = new ImageStore(this);
+  }
+
+  /**
+   * The folders are there, closed to other users, and what dead processes left is being removed. Once per Store, however often
+   * it is called; a failure is forgotten, so that the next call tries again.
+   * @throws ERR_STORE, ERR_NO_SPACE
+   */
+  open(): Promise<void> {
+    this.#opened ??= this.#open().catch((error: unknown) => {
+      this.#opened = undefined;
+      throw storeError(error, `open the data folder ${this.paths.root}`);
+    });
+    return this.#opened;
+  }
+
+  /** Nothing of this Store is under way any more. It may be opened again. */
+  async close(): Promise<void> {
+    await this.#opened?.catch(() => undefined);
+    await this.#sweeping;
+  }
+
+  /**
+   * Held (shared) while content is in the store that no reference holds yet; what deletes content without one takes it
+   * exclusively.
+   */
+  async pin(mode: LockMode = 'shared', signal?: AbortSignal): Promise<HeldLock> {
+    return acquireLock(this.paths.lock('content'), mode, signal);
+  }
+
+  /** The exclusive form of `pin`, unless somebody holds it. */
+  async tryPinAll(): Promise<HeldLock | undefined> {
+    return tryLock(this.paths.lock('content'), 'exclusive');
+  }
+
+  makeTemporary(): Promise<TemporaryFolder> {
+    return makeTemporary(this.paths, this.#remove);
+  }
+
+  async #open(): Promise<void> {
+    const { root, layers, fixes, locks, temporary } = this.paths;
+    await ensureFolder(root);
+    const stats = await lstat(root);
+    // Images hold setuid programs and containers hold secrets: nobody else may walk in (CVE-2021-41091).
+    if (!stats.isDirectory() || (stats.mode & 0o077) !== 0 || stats.uid !== process.geteuid?.()) {
+      throw new DinghyError({
+        code: 'ERR_STORE',
+        message: `the data folder ${root} must belong to this user and be closed to others: chown it and chmod it to 0700`,
+      });
+    }
+    await Promise.all([layers, fixes, locks, temporary, this.paths.blobFolder('sha256')].map(ensureFolder));
+    await this.#writeLayoutFile();
+    // Nothing waits for it but close(): it may take long, and if it fails the next process does it.
+    this.#sweeping = sweepTemporary(this.paths, this.#remove).then(
+      (count) => log('swept %d leftovers', count),
+      (error: unknown) => log('sweeping failed: %s', error),
+    );
+  }
+
+  async #writeLayoutFile(): Promise<void> {
+    const text = await unlessMissing(readFile(this.paths.ociLayout, 'utf8'));
+    if (text === undefined) {
+      await writeFileAtomically(
+        this.paths.ociLayout,
+        JSON.stringify({ imageLayoutVersion: layoutVersion }),
+        this.paths.temporary,
+      );
+      await this.references.update((references) => references);
+      return;
+    }
+    let version: unknown;
+    try {
+      version = (JSON.parse(text) as { imageLayoutVersion?: unknown }).imageLayoutVersion;
+    } catch {
+      version = undefined;
+    }
+    if (version !== layoutVersion) {
+      throw new DinghyError({
+        code: 'ERR_STORE',
+        message: `${this.paths.ociLayout} is damaged or of an unknown version: only ${layoutVersion} can be read`,
+      });
+    }
+  }
+}

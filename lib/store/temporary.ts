@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { flock } from '../native/binding';
+import { createLog } from '../log';
+import { storeError, unlessMissing } from './files';
+import { type HeldLock, heldLock } from './locks';
+import type { StorePaths } from './paths';
+
+/** A folder of ours under `tmp/`. While `lock` is held (here, or by a process that inherited it) nobody else removes it. */
+export interface TemporaryFolder {
+  readonly path: string;
+  readonly lock: HeldLock;
+  /** The folder is gone, and its lock released. Twice is once. */
+  remove(): Promise<void>;
+}
+
+/** Deletes whole trees, whatever lies in them. */
+export type RemoveTree = (path: string) => Promise<void>;
+
+const log = createLog('store');
+
+export const removeTree: RemoveTree = (path) => rm(path, { recursive: true, force: true, maxRetries: 3 });
+
+/** A new empty folder, 0700, locked. */
+export async function makeTemporary(paths: StorePaths, remove: RemoveTree = removeTree): Promise<TemporaryFolder> {
+  for (;;) {
+    const path = join(paths.temporary, randomBytes(12).toString('hex'));
+    try {
+      await mkdir(path, { mode: 0o700 });
+    } catch (error) {
+      throw storeError(error, `make a folder in ${paths.temporary}`);
+    }
+    const file = await unlessMissing(open(path, 'r'));
+    // Between mkdir and flock a sweeping process may have taken it for a leftover: then another one is made.
+    if (file && (await lockInPlace(file, path))) {
+      const lock = heldLock(file);
+      let removed: Promise<void> | undefined;
+      return { path, lock, remove: () => (removed ??= remove(path).finally(() => lock.release())) };
+    }
+    await file?.close();
+  }
+}
+
+// A draft of a small file is no folder and has no lock; it lives for milliseconds.
+const oldDraftMs = 60 * 60 * 1000;
+
+/** What dead processes left in `tmp/` is gone; what living ones use stays. Resolves to how many it was. */
+export async function sweepTemporary(paths: StorePaths, remove: RemoveTree = removeTree): Promise<number> {
+  let swept = 0;
+  for (const name of (await unlessMissing(readdir(paths.temporary))) ?? []) {
+    const path = join(paths.temporary, name);
+    const file = await open(path, 'r').catch(() => undefined);
+    try {
+      if (file && (await isLeftover(file, path))) {
+        await remove(path);
+        swept++;
+        log('swept %s', path);
+      }
+    } finally {
+      await file?.close();
+    }
+  }
+  return swept;
+}
+
+async function isLeftover(file: FileHandle, path: string): Promise<boolean> {
+  const stats = await file.stat();
+  return stats.isDirectory() ? lockInPlace(file, path) : Date.now() - stats.mtimeMs > oldDraftMs;
+}
+
+async function lockInPlace(file: FileHandle, path: string): Promise<boolean> {
+  if (!flock(file.fd, 'exclusive')) {
+    return false;
+  }
+  const [opened, present] = await Promise.all([file.stat(), unlessMissing(stat(path))]);
+  return present?.ino === opened.ino && present.dev === opened.dev;
+}
