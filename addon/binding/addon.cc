@@ -1,4 +1,5 @@
 // The Node-API surface: conversions, nothing else. lib/native/binding.ts documents and checks it; arguments are already valid.
+#include <fcntl.h>
 #include <napi.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -62,6 +63,16 @@ Napi::Value socket_pair(const Napi::CallbackInfo& info) {
   return pair;
 }
 
+Napi::Value make_pipe(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC) < 0) return failure(env, sys::errno_error("pipe2"));
+  Napi::Array pair = Napi::Array::New(env, 2);
+  pair.Set(0U, Napi::Number::New(env, fds[0]));
+  pair.Set(1U, Napi::Number::New(env, fds[1]));
+  return pair;
+}
+
 Napi::Value lock_file(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::string name = info[1].ToString();
@@ -93,6 +104,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("spawn", Napi::Function::New(env, spawn, "spawn"));
   exports.Set("exitStatus", Napi::Function::New(env, exit_status_of, "exitStatus"));
   exports.Set("socketpair", Napi::Function::New(env, socket_pair, "socketpair"));
+  exports.Set("pipe", Napi::Function::New(env, make_pipe, "pipe"));
   exports.Set("flock", Napi::Function::New(env, lock_file, "flock"));
   exports.Set("closeFd", Napi::Function::New(env, close_fd, "closeFd"));
   exports.Set("stats", Napi::Function::New(env, stats, "stats"));

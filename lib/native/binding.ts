@@ -35,6 +35,7 @@ interface Addon {
   spawn(mode: string, fds: number[], newPidNamespace: boolean): number | NativeFailure;
   exitStatus(pid: number): ExitStatus | undefined;
   socketpair(): [number, number] | NativeFailure;
+  pipe(): [number, number] | NativeFailure;
   flock(fd: number, operation: FlockOperation): boolean | NativeFailure;
   closeFd(fd: number): undefined | NativeFailure;
   stats(): AddonStats;
@@ -73,6 +74,16 @@ export function exitStatus(pid: number): ExitStatus | undefined {
  */
 export function socketpair(): [number, number] {
   return checked(addon().socketpair());
+}
+
+/**
+ * A pipe, `[read end, write end]`, both close-on-exec. The stdio of a container's process is made of these and not of sockets, on
+ * which `echo text > /dev/stderr` fails with ENXIO. The caller closes each end.
+ *
+ * @throws a Node-shaped error (EMFILE)
+ */
+export function pipe(): [number, number] {
+  return checked(addon().pipe());
 }
 
 /**
