@@ -1,6 +1,6 @@
 // Makes dist/ (the library, the command, the ESM wrapper), the addon with its supervisor, and the examples.
 // Each part is made again only when what it is made of has changed.
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { filesOf, root, run, tool, whenChanged } from './lib/steps.mjs';
 
@@ -71,8 +71,8 @@ if (!existsSync(at('node_modules/.package-lock.json'))) {
   process.exit(1);
 }
 vendor();
-library();
-native();
-examples();
-if (process.argv.includes('--verbose'))
-  console.log(`built ${JSON.parse(readFileSync(at('package.json'), 'utf8')).version}`);
+if (!process.argv.includes('--vendor-only')) {
+  library();
+  native();
+  examples();
+}

@@ -12,14 +12,14 @@ export const isCi = process.env.CI !== undefined && process.env.CI !== '' && pro
 export const tool = (name) => join(root, 'node_modules', '.bin', name);
 
 /** Runs a command in the repository's root. Quiet ones show their output only when they fail. Ends this script then, unless `mayFail`. */
-export function run(command, args, { quiet = false, mayFail = false, env = {}, input } = {}) {
+export function run(command, args, { quiet = false, hideOutput = false, mayFail = false, env = {} } = {}) {
   const result = spawnSync(command, args, {
     cwd: root,
     env: { ...process.env, ...env },
-    input,
     encoding: 'utf8',
     maxBuffer: 256 << 20,
-    stdio: [input === undefined ? 'inherit' : 'pipe', quiet ? 'pipe' : 'inherit', quiet ? 'pipe' : 'inherit'],
+    // Jest prints its report on stderr and, asked for JSON, a copy of it on stdout.
+    stdio: ['inherit', hideOutput ? 'ignore' : quiet ? 'pipe' : 'inherit', quiet ? 'pipe' : 'inherit'],
   });
   const status = result.status ?? (result.signal ? 128 : 127);
   const output = `${result.stdout ?? ''}${result.stderr ?? ''}`;
@@ -51,8 +51,11 @@ export function filesOf(paths, { except = [], matching = /./ } = {}) {
   return found.sort();
 }
 
-/** Does `work` unless the same files, by content, were there when it last ended well and `outputs` still exist. */
-export function whenChanged(stamp, files, outputs, work) {
+/**
+ * Does `work` unless the same files, by content, were there when it last ended well and `outputs` still exist. With
+ * `keepOldStamp` this time does not count as having ended well.
+ */
+export function whenChanged(stamp, files, outputs, work, { keepOldStamp = false } = {}) {
   const hash = createHash('sha256').update(process.version);
   for (const file of files) hash.update(`${file}\0`).update(readFileSync(join(root, file)));
   const now = hash.digest('hex');
@@ -60,6 +63,7 @@ export function whenChanged(stamp, files, outputs, work) {
   const same = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === now;
   if (same && outputs.every((output) => existsSync(join(root, output)))) return false;
   work();
+  if (keepOldStamp) return true;
   mkdirSync(dirname(stampFile), { recursive: true });
   writeFileSync(stampFile, now);
   return true;
