@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { DinghyError } from '../errors';
+import { type UnpackLimits, unpackLayer } from '../layers/unpack';
+import type { Descriptor } from '../oci/descriptor';
+import { parseDigest } from '../oci/digest';
+import type { Repository } from '../registry/repository';
+import { storeError } from '../store/files';
+import { withLock } from '../store/locks';
+import type { Store } from '../store/store';
+import type { PullReporter } from './progress';
+
+export interface LayerFetchOptions {
+  store: Store;
+  repository: Repository;
+  reporter: PullReporter;
+  limits?: UnpackLimits;
+  signal: AbortSignal;
+  /** Told of what came into the store by this, so that it can be undone. */
+  added: { layers: Set<string>; blobs: Set<string> };
+}
+
+/**
+ * The layer and its blob are in the store. However many processes ask for it at once, one of them fetches it and the others wait.
+ * What is half there (a blob whose layer was removed, a layer that came in another compression) is completed.
+ */
+export async function fetchLayer(diffId: string, blob: Descriptor, options: LayerFetchOptions): Promise<void> {
+  const { store, reporter, signal } = options;
+  const lock = store.paths.lock(`layer-${parseDigest(diffId).hex}`);
+  await withLock(
+    lock,
+    async () => {
+      const unpacked = (await store.layers.get(diffId)) !== undefined;
+      const stored = await store.blobs.has(blob.digest, blob.size);
+      if (unpacked && stored) {
+        reporter.blob('exists', blob, blob.size);
+        return;
+      }
+      await (unpacked ? downloadOnly(blob, options) : unpack(diffId, blob, stored, options));
+      reporter.blob('done', blob, blob.size);
+    },
+    { signal },
+  );
+}
+
+async function unpack(diffId: string, blob: Descriptor, stored: boolean, options: LayerFetchOptions): Promise<void> {
+  const { store, repository, reporter, limits, signal, added } = options;
+  const temporary = await store.makeTemporary();
+  try {
+    const draft = join(temporary.path, 'blob');
+    reporter.blob(stored ? 'extracting' : 'downloading', blob, 0);
+    const record = await unpackLayer({
+      blob,
+      diffId,
+      ...(stored ? {} : { source: sourceOf(blob, repository, signal) }),
+      blobFile: stored ? store.blobs.path(blob.digest) : draft,
+      folder: temporary.path,
+      lockFd: temporary.lock.fd,
+      ...(limits ? { limits } : {}),
+      onProgress: ({ read }) => reporter.blob(stored || read >= blob.size ? 'extracting' : 'downloading', blob, read),
+      signal,
+    });
+    if (!stored) {
+      await store.blobs.adopt(draft, blob.digest);
+      added.blobs.add(blob.digest);
+    }
+    await store.layers.commit(temporary.path, record);
+    added.layers.add(diffId);
+  } finally {
+    await temporary.remove();
+  }
+}
+
+async function downloadOnly(blob: Descriptor, options: LayerFetchOptions): Promise<void> {
+  const { store, repository, reporter, signal, added } = options;
+  const { algorithm, hex } = parseDigest(blob.digest);
+  const temporary = await store.makeTemporary();
+  try {
+    const draft = join(temporary.path, 'blob');
+    const file = await open(draft, 'wx', 0o600);
+    const hash = createHash(algorithm);
+    try {
+      let done = 0;
+      for await (const chunk of sourceOf(blob, repository, signal)) {
+        hash.update(chunk);
+        await file.writeFile(chunk);
+        done += chunk.length;
+        reporter.blob('downloading', blob, done);
+      }
+    } finally {
+      await file.close();
+    }
+    reporter.blob('verifying', blob, blob.size);
+    if (hash.digest('hex') !== hex) {
+      throw new DinghyError({
+        code: 'ERR_DIGEST_MISMATCH',
+        message: `the layer ${blob.digest} was damaged on the way or changed at the registry: its digest is another one`,
+        details: { digest: blob.digest },
+      });
+    }
+    await store.blobs.adopt(draft, blob.digest);
+    added.blobs.add(blob.digest);
+  } catch (error) {
+    throw storeError(error, `store the blob ${blob.digest}`);
+  } finally {
+    await temporary.remove();
+  }
+}
+
+function sourceOf(blob: Descriptor, repository: Repository, signal: AbortSignal): AsyncIterable<Buffer> {
+  return blob.data ? inline(blob.data, blob.size) : repository.openBlob(blob, signal);
+}
+
+async function* inline(data: Buffer, size: number): AsyncGenerator<Buffer, void, undefined> {
+  yield data.subarray(0, size + 1); // one more than promised is enough to be found out
+}
