@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -38,13 +39,15 @@ sys::Result<void> in_namespace(int netns, const std::function<sys::Result<void>(
   return result;
 }
 
-sys::Result<void> create_pair(Netlink& host, const std::string& name, int bridge, const Mac& mac, int netns) {
+// Both ends exist and are down; the container's is born in its namespace: a move afterwards would cost an RCU grace
+// period.
+sys::Result<void> create_pair(Netlink& host, const std::string& name, const Link& bridge, const Mac& mac, int netns) {
   Batch batch;
   ifinfomsg header{};
   header.ifi_family = AF_UNSPEC;
   batch.begin("create veth", RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, header);
   batch.attribute(IFLA_IFNAME, name);
-  batch.number(IFLA_MASTER, bridge);
+  batch.number(IFLA_MASTER, bridge.index);
   std::size_t info = batch.open(IFLA_LINKINFO);
   batch.attribute(IFLA_INFO_KIND, "veth");
   std::size_t data = batch.open(IFLA_INFO_DATA);
@@ -52,31 +55,41 @@ sys::Result<void> create_pair(Netlink& host, const std::string& name, int bridge
   batch.append(&header, sizeof header);
   batch.attribute(IFLA_IFNAME, kInside);
   batch.attribute(IFLA_ADDRESS, mac.data(), mac.size());
-  batch.number(IFLA_NET_NS_FD, netns);  // born there: the move afterwards would cost an RCU grace period
+  batch.number(IFLA_NET_NS_FD, netns);
   batch.close(peer);
   batch.close(data);
   batch.close(info);
   begin_set_link(batch, "configure veth", name, false);
   without_ipv6_address(batch);
+  return host.talk(batch);
+}
+
+// The bridge comes last: it takes its carrier from its ports.
+sys::Result<void> bring_up(Netlink& host, const std::string& name, const Link& bridge) {
+  Batch batch;
   begin_set_link(batch, "veth up", name, true);
+  if (!bridge.is_up) begin_set_link(batch, "bridge up", bridge.index, true);
   return host.talk(batch);
 }
 
 // The veth exists as a port of the existing bridge. The caller holds the lock, but `clean` removes bridges without it:
 // then once more.
-sys::Result<void> plug_in(Netlink& host, const Config& config, const Addresses& addresses, const std::string& name,
+sys::Result<Link> plug_in(Netlink& host, const Config& config, const Addresses& addresses, const std::string& name,
                           int netns) {
   for (int attempt = 1;; attempt++) {
     auto bridge = ensure_bridge(host, config, addresses);
-    auto made =
-        bridge ? create_pair(host, name, *bridge, addresses.mac, netns) : sys::Result<void>(bridge.take_failure());
-    if (made) return made;
+    if (!bridge) {
+      (void)remove_unused_bridge(host, config.bridge);
+      return bridge;
+    }
+    auto made = create_pair(host, name, *bridge, addresses.mac, netns);
+    if (made) return bridge;
     // EEXIST is another container's veth of this name (or a second attach of this one): it is not ours to remove.
     if (made.failure().err != EEXIST) (void)delete_link(host, name);
     auto present = find_link(host, config.bridge);
     if (attempt < 3 && present && !*present) continue;
     (void)remove_unused_bridge(host, config.bridge);
-    return made;
+    return made.take_failure();
   }
 }
 
@@ -87,15 +100,23 @@ sys::Result<int> index_of(const Netlink& socket, std::string_view name) {
   return request.ifr_ifindex;
 }
 
-sys::Result<void> configure_inside(const Addresses& addresses) {
-  auto socket = Netlink::create(NETLINK_ROUTE);
-  if (!socket) return socket.take_failure();
-  auto index = index_of(*socket, kInside);
-  if (!index) return index.take_failure();
-  // The network is IPv4: no link-local address, and no router that another container pretends to be.
-  auto written = write_sysctl("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1");
-  if (!written && written.failure().err != ENOENT) return written;
+// A socket of the container's namespace, in which interfaces made from now on have no IPv6: the network is IPv4, and
+// there shall be no link-local address, and no router that another container pretends to be. (lo is older and keeps
+// ::1.) Set as the default, not on eth0, because that would wait for the kernel's RTNL lock by spinning.
+sys::Result<Netlink> open_inside(int netns) {
+  sys::Result<Netlink> socket = sys::error("enter network namespace", "");
+  SYS_TRY(in_namespace(netns, [&]() -> sys::Result<void> {
+    auto written = write_sysctl("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    if (!written && written.failure().err != ENOENT) return written;
+    socket = Netlink::create(NETLINK_ROUTE);
+    return {};
+  }));
+  return socket;
+}
 
+sys::Result<void> configure_inside(Netlink& socket, const Addresses& addresses) {
+  auto index = index_of(socket, kInside);
+  if (!index) return index.take_failure();
   Batch batch;
   begin_set_link(batch, "lo up", kLoopbackIndex, true);
   ifaddrmsg address{};
@@ -115,7 +136,7 @@ sys::Result<void> configure_inside(const Addresses& addresses) {
   route.rtm_type = RTN_UNICAST;
   batch.begin("default route", RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, route);
   batch.number(RTA_GATEWAY, addresses.gateway.address);
-  return socket->talk(batch);
+  return socket.talk(batch);
 }
 
 }  // namespace
@@ -132,27 +153,44 @@ sys::Result<void> bring_up_loopback(int netns) {
   });
 }
 
-sys::Result<Attachment> attach(const Config& config, std::string_view id, int netns) {
+sys::Result<std::string> attach_link(const Config& config, std::string_view id, int netns) {
   auto addresses = parse_addresses(config);
   if (!addresses) return addresses.take_failure();
   auto host = Netlink::create(NETLINK_ROUTE);
   if (!host) return host.take_failure();
-  Attachment attachment;
-  attachment.link = link_name(id);
-  {
-    auto lock = lock_network(config.lock);
-    if (!lock) return lock.take_failure();
-    SYS_TRY(plug_in(*host, config, *addresses, attachment.link, netns));
+  auto inside = open_inside(netns);
+  if (!inside) return inside.take_failure();
+  std::string name = link_name(id);
+  auto lock = lock_network(config.lock);
+  if (!lock) return lock.take_failure();
+  auto bridge = plug_in(*host, config, *addresses, name, netns);
+  if (!bridge) return bridge.take_failure();
+  lock->reset();  // the bridge has a port: it stays
+
+  auto configured = configure_inside(*inside, *addresses);
+  if (configured) configured = bring_up(*host, name, *bridge);
+  if (!configured) {
+    (void)detach(config, id);
+    return configured.take_failure();
   }
-  auto inside = in_namespace(netns, [&] { return configure_inside(*addresses); });
-  auto rules = inside ? masquerade(config.bridge, addresses->container.address, id)
-                      : sys::Result<sys::Fd>(inside.take_failure());
+  return name;
+}
+
+sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id) {
+  auto addresses = parse_addresses(config);
+  if (!addresses) return addresses.take_failure();
+  return masquerade(config.bridge, addresses->container.address, id);
+}
+
+sys::Result<Attachment> attach(const Config& config, std::string_view id, int netns) {
+  auto link = attach_link(config, id, netns);
+  if (!link) return link.take_failure();
+  auto rules = add_rules(config, id);
   if (!rules) {
     (void)detach(config, id);
     return rules.take_failure();
   }
-  attachment.rules = std::move(*rules);
-  return attachment;
+  return Attachment{std::move(*link), std::move(*rules)};
 }
 
 sys::Result<void> detach(const Config& config, std::string_view id) {
@@ -161,8 +199,14 @@ sys::Result<void> detach(const Config& config, std::string_view id) {
   if (!lock && lock.failure().err != ENOENT) return lock.take_failure();
   auto host = Netlink::create(NETLINK_ROUTE);
   if (!host) return host.take_failure();
-  SYS_TRY(delete_link(*host, link_name(id)));
-  return remove_unused_bridge(*host, config.bridge);
+  std::string name = link_name(id);
+  auto bridge = find_link(*host, config.bridge);
+  if (!bridge) return bridge.take_failure();
+  if (!*bridge || !is_our_bridge(**bridge)) return delete_link(*host, name);
+  auto ports = list_links(*host, (*bridge)->index);
+  if (!ports) return ports.take_failure();
+  bool others = std::any_of(ports->begin(), ports->end(), [&](const Link& port) { return port.name != name; });
+  return others ? delete_link(*host, name) : delete_bridge(*host, **bridge, name);
 }
 
 }  // namespace net

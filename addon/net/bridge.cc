@@ -83,7 +83,7 @@ sys::Result<sys::Fd> lock_network(const std::string& path) {
   return fd;
 }
 
-sys::Result<int> ensure_bridge(Netlink& socket, const Config& config, const Addresses& addresses) {
+sys::Result<Link> ensure_bridge(Netlink& socket, const Config& config, const Addresses& addresses) {
   auto link = find_link(socket, config.bridge);
   if (!link) return link.take_failure();
   if (!*link) {
@@ -101,13 +101,10 @@ sys::Result<int> ensure_bridge(Netlink& socket, const Config& config, const Addr
     auto written =
         write_sysctl(accept_ra.c_str(), "0");  // a container must not become the host's router (CVE-2020-13401)
     if (!written && written.failure().err != ENOENT) return written.take_failure();
-    Batch batch;
-    begin_set_link(batch, "bridge up", (*link)->index, true);
-    SYS_TRY(socket.talk(batch));
   }
   SYS_TRY(add_gateway(socket, (*link)->index, addresses.gateway));
   SYS_TRY(enable_forwarding(socket, config.bridge));
-  return (*link)->index;
+  return **link;
 }
 
 sys::Result<void> remove_unused_bridge(Netlink& socket, const std::string& name) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "net/address.h"
+#include "net/links.h"
 #include "net/netlink.h"
 #include "net/network.h"
 #include "sys/fd.h"
@@ -22,9 +23,10 @@ sys::Result<Addresses> parse_addresses(const Config& config);
 // Held as long as the descriptor is open.
 sys::Result<sys::Fd> lock_network(const std::string& path);
 
-// Exists, has the gateway's address, is up, believes no router advertisement, and the host forwards. Returns its index.
-// The caller holds the lock, at least until the bridge has got a port: without one it may be removed.
-sys::Result<int> ensure_bridge(Netlink& socket, const Config& config, const Addresses& addresses);
+// Exists, has the gateway's address, believes no router advertisement, and the host forwards. A new one is not up yet:
+// that is for the caller, when it has got a port with a carrier. The caller holds the lock until then, since without a
+// port it may be removed.
+sys::Result<Link> ensure_bridge(Netlink& socket, const Config& config, const Addresses& addresses);
 
 // Gone, if it is ours and no port is left. The caller holds the lock.
 sys::Result<void> remove_unused_bridge(Netlink& socket, const std::string& name);

@@ -64,8 +64,8 @@ sys::Result<void> enable_forwarding(Netlink& socket, std::string_view bridge) {
   return write_sysctl(kForward, "1");
 }
 
-sys::Result<void> delete_bridge(Netlink& socket, const Link& bridge) {
-  if (bridge.alias != kForwardingAlias) return delete_link(socket, bridge.name);
+sys::Result<void> delete_bridge(Netlink& socket, const Link& bridge, std::string_view port) {
+  if (bridge.alias != kForwardingAlias) return delete_links(socket, {port, bridge.name});
   sys::Fd lock = lock_forwarding();
   auto links = list_links(socket);
   if (!links) return links.take_failure();
@@ -81,7 +81,7 @@ sys::Result<void> delete_bridge(Netlink& socket, const Link& bridge) {
     }
   }
   if (!others) SYS_TRY(write_sysctl(kForward, "0"));
-  return delete_link(socket, bridge.name);
+  return delete_links(socket, {port, bridge.name});
 }
 
 }  // namespace net

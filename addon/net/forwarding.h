@@ -22,8 +22,9 @@ bool is_our_bridge(const Link& link);
 // The kernel forwards IPv4. If it did not before, the bridge's alias remembers that.
 sys::Result<void> enable_forwarding(Netlink& socket, std::string_view bridge);
 
-// The bridge is gone; with the last of ours, forwarding is as it was before the first.
-sys::Result<void> delete_bridge(Netlink& socket, const Link& bridge);
+// The bridge is gone, and the veth named `port` if there is one; with the last bridge of ours, forwarding is as it was
+// before the first.
+sys::Result<void> delete_bridge(Netlink& socket, const Link& bridge, std::string_view port = {});
 
 // Writes a setting under /proc/sys/net of the present network namespace; ENOENT where the kernel lacks it is left to
 // the caller.

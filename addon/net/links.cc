@@ -3,8 +3,11 @@
 #include <linux/if_link.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 namespace net {
 namespace {
@@ -83,6 +86,26 @@ sys::Result<void> delete_link(Netlink& socket, std::string_view name) {
   header.ifi_family = AF_UNSPEC;
   batch.begin("delete link", RTM_DELLINK, NLM_F_ACK, header);
   batch.attribute(IFLA_IFNAME, name);
+  auto result = socket.talk(batch);
+  if (!result && result.failure().err != ENODEV) return result;
+  return {};
+}
+
+sys::Result<void> delete_links(Netlink& socket, std::initializer_list<std::string_view> names) {
+  // The kernel removes many links at once only by their group: so they get one that nobody else has.
+  std::uint32_t group = 0;
+  if (getrandom(&group, sizeof group, 0) != sizeof group) return sys::errno_error("getrandom");
+  group |= 0x80000000;
+  Batch batch;
+  ifinfomsg header{};
+  header.ifi_family = AF_UNSPEC;
+  for (std::string_view name : names) {
+    if (name.empty()) continue;
+    begin_set_link(batch, "delete link", name, false);
+    batch.number(IFLA_GROUP, group);
+  }
+  batch.begin("delete link", RTM_DELLINK, NLM_F_ACK, header);
+  batch.number(IFLA_GROUP, group);
   auto result = socket.talk(batch);
   if (!result && result.failure().err != ENODEV) return result;
   return {};

@@ -4,6 +4,7 @@
 #include <linux/rtnetlink.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,10 @@ void begin_set_link(Batch& batch, const char* step, int index, bool up);
 
 // The link is gone; it is no error if it was not there.
 sys::Result<void> delete_link(Netlink& socket, std::string_view name);
+
+// All named links are gone ("" is passed over). In one go, because each removal that stands alone waits for RCU grace
+// periods.
+sys::Result<void> delete_links(Netlink& socket, std::initializer_list<std::string_view> names);
 
 // Adds to the open message: no IPv6 address is made up for the link when it comes up. For links of the host, which only
 // carry the container's frames. Adds nothing where the kernel has no IPv6, which would refuse the attribute.

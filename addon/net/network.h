@@ -63,6 +63,12 @@ struct Attachment {
 // caller has one thread.
 sys::Result<Attachment> attach(const Config& config, std::string_view id, int netns);
 
+// The two halves of attach(): the veth alone (its host name is returned), and the rules alone. The first rules of a
+// host cost 3 ms (the kernel patches its hooks in), which a caller may spend while init mounts its root. Before init
+// runs anything of the container, both must be there.
+sys::Result<std::string> attach_link(const Config& config, std::string_view id, int netns);
+sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id);
+
 // Only lo is up (mode 'none').
 sys::Result<void> bring_up_loopback(int netns);
 

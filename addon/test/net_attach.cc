@@ -231,7 +231,7 @@ TEST_CASE("a failed attach leaves nothing and says what failed") {
 
   auto not_a_namespace = net::attach(config(folder, 2), kFirst, STDIN_FILENO);
   REQUIRE(!not_a_namespace.ok());
-  CHECK(not_a_namespace.failure().step == "create veth");
+  CHECK(not_a_namespace.failure().step == "enter network namespace");
   CHECK(links().empty());
 
   // A second eth0 in the same namespace: the first stays whole.
