@@ -92,7 +92,7 @@ function splitSuffixes(text: string): { name: string; tag?: string; digest?: str
   }
   // A colon before the last slash belongs to the host's port.
   const colon = name.indexOf(':', name.lastIndexOf('/') + 1);
-  if (colon === -1 || name.startsWith('[')) {
+  if (colon === -1) {
     return { name, ...(digest === undefined ? {} : { digest }) };
   }
   const tag = name.slice(colon + 1);

@@ -1,0 +1,264 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { digestOf } from '../../lib/oci/digest';
+import type { BuiltImage } from './random-image';
+
+/** What the registry does wrong, or asks for. Each may be changed at any time. */
+export interface RegistryFaults {
+  auth?: 'basic' | 'bearer';
+  username?: string;
+  password?: string;
+  tokenLifetimeSeconds?: number;
+  /** Says so in its answer, or leaves that out (then clients assume 60). */
+  tellExpiry?: boolean;
+  /** POST to the token server: not known to many. */
+  oauth?: boolean;
+  /** Replaces the realm in the challenge. */
+  realm?: string;
+  /** Answers for the next requests whose path matches, before anything else is looked at. */
+  respond?: { path: RegExp; times: number; status: number; headers?: Record<string, string>; body?: string }[];
+  /** Blob bodies end after this many bytes, as if the line had been cut, this many times. */
+  cut?: { afterBytes: number; times: number };
+  /** `off` ignores Range; `wrong` answers 206 with another range; `416` refuses it. */
+  range?: 'on' | 'off' | 'wrong' | '416';
+  /** Blob bodies are changed in their last byte. */
+  corruptBlobs?: boolean;
+  corruptManifests?: boolean;
+  /** Milliseconds between pieces of 16 KiB of blob bodies. */
+  slowMs?: number;
+  /** Blobs are redirected there, the path kept. */
+  redirectBlobs?: string;
+  contentType?: string;
+}
+
+/** One request as it came. */
+export interface SeenRequest {
+  method: string;
+  path: string;
+  query: URLSearchParams;
+  headers: IncomingMessage['headers'];
+}
+
+/** A real registry over node:http whose content is in memory, which can be made to fail in every way that registries do. */
+export class TestRegistry {
+  faults: RegistryFaults = {};
+  readonly seen: SeenRequest[] = [];
+  readonly #server: Server;
+  readonly #manifests = new Map<string, Buffer>();
+  readonly #blobs = new Map<string, Buffer>();
+  readonly #tokens = new Map<string, number>();
+  #issued = 0;
+
+  private constructor() {
+    this.#server = createServer((request, response) => {
+      this.#handle(request, response).catch(() => response.destroy());
+    });
+  }
+
+  static async start(): Promise<TestRegistry> {
+    const registry = new TestRegistry();
+    await new Promise<void>((resolve) => registry.#server.listen(0, '127.0.0.1', resolve));
+    return registry;
+  }
+
+  /** `127.0.0.1:<port>` */
+  get host(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  /** The image can be pulled as `<host>/<name>` from now on. Returns that reference. */
+  addImage(name: string, image: BuiltImage): string {
+    for (const [digest, bytes] of image.blobs) {
+      this.#blobs.set(digest, bytes);
+    }
+    return this.addManifest(name, image.manifest);
+  }
+
+  addManifest(name: string, bytes: Buffer): string {
+    const [repository, tag = 'latest'] = name.split(':') as [string, string?];
+    this.#manifests.set(`${repository}:${tag}`, bytes);
+    this.#manifests.set(`${repository}:${digestOf(bytes)}`, bytes);
+    return `${this.host}/${repository}:${tag}`;
+  }
+
+  addBlob(bytes: Buffer, digest = digestOf(bytes)): string {
+    this.#blobs.set(digest, bytes);
+    return digest;
+  }
+
+  /** How many requests had a path that matches. */
+  count(path: RegExp): number {
+    return this.seen.filter((request) => path.test(request.path)).length;
+  }
+
+  reset(): void {
+    this.faults = {};
+    this.seen.length = 0;
+    this.#tokens.clear();
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', `http://${this.host}`);
+    this.seen.push({
+      method: request.method ?? '',
+      path: url.pathname,
+      query: url.searchParams,
+      headers: request.headers,
+    });
+    const canned = this.faults.respond?.find((each) => each.times > 0 && each.path.test(url.pathname));
+    if (canned) {
+      canned.times--;
+      response.writeHead(canned.status, canned.headers).end(canned.body ?? '');
+      return;
+    }
+    if (url.pathname === '/token') {
+      await this.#token(request, url, response);
+    } else if (!this.#authorized(request)) {
+      this.#challenge(url, response);
+    } else if (url.pathname === '/v2/') {
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+    } else {
+      await this.#content(request, url, response);
+    }
+  }
+
+  async #content(request: IncomingMessage, url: URL, response: ServerResponse): Promise<void> {
+    const match = /^\/v2\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(url.pathname);
+    const [, repository = '', kind, name = ''] = match ?? [];
+    if (kind === 'manifests') {
+      this.#manifest(this.#manifests.get(`${repository}:${name}`), response);
+    } else if (kind === 'blobs' && this.#blobs.has(name)) {
+      if (this.faults.redirectBlobs !== undefined) {
+        response.writeHead(307, { location: `${this.faults.redirectBlobs}${url.pathname}` }).end();
+      } else {
+        await this.#blob(this.#blobs.get(name) as Buffer, request, response);
+      }
+    } else {
+      this.#notFound(response, 'BLOB_UNKNOWN');
+    }
+  }
+
+  #manifest(bytes: Buffer | undefined, response: ServerResponse): void {
+    if (!bytes) {
+      this.#notFound(response, 'MANIFEST_UNKNOWN');
+      return;
+    }
+    const inBody = (JSON.parse(bytes.toString()) as { mediaType?: string }).mediaType;
+    const body = this.faults.corruptManifests ? Buffer.concat([bytes, Buffer.from('\n')]) : bytes;
+    response
+      .writeHead(200, {
+        'content-type': this.faults.contentType ?? inBody ?? 'application/json',
+        'content-length': body.length,
+        'docker-content-digest': digestOf(bytes),
+      })
+      .end(body);
+  }
+
+  async #blob(stored: Buffer, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const bytes = this.faults.corruptBlobs
+      ? Buffer.concat([stored.subarray(0, -1), Buffer.from([(stored.at(-1) ?? 0) ^ 1])])
+      : stored;
+    const { range = 'on', cut } = this.faults;
+    const asked = /^bytes=(\d+)-$/.exec(request.headers.range ?? '');
+    let start = 0;
+    if (asked && range === '416') {
+      response.writeHead(416).end();
+      return;
+    }
+    if (asked && range !== 'off') {
+      start = Number(asked[1]);
+      const told = range === 'wrong' ? start + 7 : start;
+      response.writeHead(206, {
+        'content-range': `bytes ${told}-${bytes.length - 1}/${bytes.length}`,
+        'content-length': bytes.length - start,
+      });
+    } else {
+      response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes.length });
+    }
+    const cutting = cut !== undefined && cut.times > 0;
+    const end = cutting ? Math.min(bytes.length, start + cut.afterBytes) : bytes.length;
+    if (cutting) {
+      cut.times--;
+    }
+    await this.#send(response, bytes.subarray(start, end));
+    if (cutting && end < bytes.length) {
+      response.socket?.end();
+    } else {
+      response.end();
+    }
+  }
+
+  async #send(response: ServerResponse, bytes: Buffer): Promise<void> {
+    const { slowMs } = this.faults;
+    const piece = slowMs === undefined ? 1024 * 1024 : 16 * 1024;
+    for (let at = 0; at < bytes.length && !response.destroyed; at += piece) {
+      await new Promise<void>((resolve) => response.write(bytes.subarray(at, at + piece), () => resolve()));
+      if (slowMs !== undefined) {
+        await new Promise((resolve) => setTimeout(resolve, slowMs));
+      }
+    }
+  }
+
+  #authorized(request: IncomingMessage): boolean {
+    const { auth } = this.faults;
+    const header = request.headers.authorization ?? '';
+    if (auth === 'basic') {
+      return header === this.#basic();
+    }
+    return auth !== 'bearer' || (this.#tokens.get(header.replace(/^Bearer /, '')) ?? 0) > Date.now();
+  }
+
+  #challenge(url: URL, response: ServerResponse): void {
+    const realm = this.faults.realm ?? `http://${this.host}/token`;
+    const repository = /^\/v2\/(.+)\/(?:manifests|blobs)\//.exec(url.pathname)?.[1];
+    const scope = repository ? `,scope="repository:${repository}:pull"` : '';
+    const header =
+      this.faults.auth === 'basic' ? 'Basic realm="test"' : `Bearer realm="${realm}",service="test"${scope}`;
+    response
+      .writeHead(401, { 'www-authenticate': header, 'content-type': 'application/json' })
+      .end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}');
+  }
+
+  async #token(request: IncomingMessage, url: URL, response: ServerResponse): Promise<void> {
+    const { username, password, oauth, tokenLifetimeSeconds = 300, tellExpiry = true } = this.faults;
+    let allowed = username === undefined || request.headers.authorization === this.#basic();
+    if (request.method === 'POST') {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) {
+        chunks.push(chunk as Buffer);
+      }
+      if (!oauth) {
+        this.#notFound(response, 'UNSUPPORTED');
+        return;
+      }
+      const form = new URLSearchParams(Buffer.concat(chunks).toString());
+      allowed =
+        form.get('refresh_token') === password ||
+        (form.get('username') === username && form.get('password') === password);
+    }
+    if (!allowed || url.pathname !== '/token') {
+      response.writeHead(401).end();
+      return;
+    }
+    const token = `token-${++this.#issued}`;
+    this.#tokens.set(token, Date.now() + tokenLifetimeSeconds * 1000);
+    const answer = { token, ...(tellExpiry ? { expires_in: tokenLifetimeSeconds } : {}) };
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+  }
+
+  #basic(): string {
+    return `Basic ${Buffer.from(`${this.faults.username}:${this.faults.password}`).toString('base64')}`;
+  }
+
+  #notFound(response: ServerResponse, code: string): void {
+    response
+      .writeHead(404, { 'content-type': 'application/json' })
+      .end(JSON.stringify({ errors: [{ code, message: 'not found' }] }));
+  }
+}
