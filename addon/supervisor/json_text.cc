@@ -1,6 +1,6 @@
 #include "supervisor/json_text.h"
 
-#include <cstring>
+#include "supervisor/host.h"
 
 namespace supervisor {
 
@@ -29,10 +29,8 @@ std::string json_array(const std::vector<std::string>& values) {
 }
 
 std::string error_json(const sys::Error& error) {
-  std::string message = error.message;
-  if (message.empty() && error.err != 0) message = strerror(error.err);
   JsonText json;
-  json.put("step", error.step).put("errno", error.err).put("message", message);
+  json.put("step", error.step).put("errno", error.err).put("message", describe(error));
   if (error.exit_code != 0) json.put("exitCode", error.exit_code);
   if (!error.path.empty()) json.put("path", error.path);
   return json.text();

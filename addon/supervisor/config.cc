@@ -1,0 +1,127 @@
+#include "supervisor/config.h"
+
+#include <climits>
+
+#include "sys/json.h"
+#include "sys/small_file.h"
+
+namespace supervisor {
+namespace {
+
+constexpr size_t kMaxConfigSize = 16 << 20;
+constexpr int64_t kMaxTimeoutMs = int64_t{1} << 40;
+constexpr int kSectionVersion = 1;
+
+std::optional<jail::IdRange> parse_range(sys::JsonReader& reader, const sys::Json* rootless, const char* name) {
+  const sys::Json* range = reader.object(rootless, name);
+  if (range == nullptr) return std::nullopt;
+  jail::IdRange result;
+  result.start = static_cast<uid_t>(reader.integer(range, "start", 0, UINT_MAX - 1).value_or(0));
+  result.count = static_cast<uid_t>(reader.integer(range, "count", 1, UINT_MAX - 1).value_or(1));
+  return result;
+}
+
+net::Port parse_port(sys::JsonReader& reader, const sys::Json& entry) {
+  net::Port port;
+  port.host_address = reader.text(&entry, "hostAddress");
+  port.host_port = static_cast<uint16_t>(reader.integer(&entry, "hostPort", 0, 65535).value_or(0));
+  port.container_port = static_cast<uint16_t>(reader.integer(&entry, "containerPort", 1, 65535).value_or(0));
+  const std::string protocol = reader.text(&entry, "protocol", "tcp");
+  if (protocol == "udp") {
+    port.protocol = net::Protocol::kUdp;
+  } else if (protocol != "tcp") {
+    reader.fail("dinghy.network.ports: protocol " + protocol + " is not supported");
+  }
+  return port;
+}
+
+void parse_network(sys::JsonReader& reader, const sys::Json* section, Config& config) {
+  const sys::Json* network = reader.object(section, "network");
+  const std::string mode = reader.text(network, "mode", "none");
+  if (mode == "bridge") {
+    config.network_mode = NetworkMode::kBridge;
+  } else if (mode == "host") {
+    config.network_mode = NetworkMode::kHost;
+  } else if (mode != "none") {
+    reader.fail("dinghy.network.mode: " + mode + " is not known");
+  }
+  if (config.network_mode != NetworkMode::kBridge) return;
+  config.network.bridge = reader.text(network, "bridge");
+  config.network.lock = reader.text(network, "lock");
+  config.network.subnet = reader.text(network, "subnet");
+  config.network.gateway = reader.text(network, "gateway");
+  config.network.address = reader.text(network, "address");
+  config.network.mac = reader.text(network, "mac");
+  const sys::Json* ports = reader.array(network, "ports");
+  if (ports == nullptr) return;
+  for (const sys::Json& entry : ports->GetArray()) config.network.ports.push_back(parse_port(reader, entry));
+}
+
+void parse_log(sys::JsonReader& reader, const sys::Json* section, LogConfig& log) {
+  const sys::Json* object = reader.object(section, "log");
+  log.path = reader.text(object, "path");
+  log.max_size = static_cast<uint64_t>(reader.integer(object, "maxSize", 0, INT64_MAX).value_or(0));
+  log.max_files = static_cast<int>(reader.integer(object, "maxFiles", 1, 1000).value_or(1));
+  if (log.path.empty()) reader.fail("dinghy.log.path is missing");
+}
+
+void parse_section(sys::JsonReader& reader, const sys::Json* section, Config& config) {
+  if (reader.integer(section, "version", INT_MIN, INT_MAX).value_or(0) != kSectionVersion) {
+    reader.fail("dinghy.version: this binary knows only " + std::to_string(kSectionVersion));
+  }
+  config.id = reader.text(section, "id");
+  if (config.id.size() < 12) reader.fail("dinghy.id is missing or too short");
+  config.detached = reader.flag(section, "detached");
+  config.auto_remove = reader.flag(section, "autoRemove");
+  parse_log(reader, section, config.log);
+  config.open_stdin = reader.flag(section, "stdin");
+  const sys::Json* stop = reader.object(section, "stop");
+  config.stop_signal = static_cast<int>(reader.integer(stop, "signal", 1, 64).value_or(config.stop_signal));
+  config.stop_timeout_ms = reader.integer(stop, "timeoutMs", 0, kMaxTimeoutMs).value_or(config.stop_timeout_ms);
+  parse_network(reader, section, config);
+  config.rootless = parse_rootless(reader, section);
+  config.seccomp_filter = reader.text(section, "seccompFilter");
+  config.release = reader.texts(section, "release");
+  config.trees = reader.texts(section, "trees");
+}
+
+}  // namespace
+
+std::optional<RootlessConfig> parse_rootless(sys::JsonReader& reader, const sys::Json* parent) {
+  const sys::Json* rootless = reader.object(parent, "rootless");
+  if (rootless == nullptr) return std::nullopt;
+  RootlessConfig ids;
+  ids.uid = static_cast<uid_t>(reader.integer(rootless, "uid", 0, UINT_MAX - 1).value_or(0));
+  ids.gid = static_cast<gid_t>(reader.integer(rootless, "gid", 0, UINT_MAX - 1).value_or(0));
+  ids.subuid = parse_range(reader, rootless, "subuid");
+  ids.subgid = parse_range(reader, rootless, "subgid");
+  return ids;
+}
+
+sys::Result<Config> parse_config(std::string_view json) {
+  Config config;
+  auto spec = jail::parse_spec(json);
+  if (!spec) return spec.take_failure();
+  config.spec = std::move(*spec);
+  config.namespaces_as_written = config.spec.namespaces;
+
+  rapidjson::Document document;
+  SYS_TRY(sys::parse_json(document, json));
+  sys::JsonReader reader("config.json");
+  config.oci_version = reader.text(&document, "ociVersion");
+  const sys::Json* section = reader.object(&document, "dinghy");
+  if (section == nullptr) return sys::error("config.json", "the property dinghy is missing");
+  parse_section(reader, section, config);
+  SYS_TRY(reader.done());
+  return config;
+}
+
+sys::Result<Config> read_config(const std::string& bundle) {
+  auto json = sys::read_file(bundle + "/config.json", kMaxConfigSize);
+  if (!json) return json.take_failure();
+  auto config = parse_config(*json);
+  if (config) config->bundle = bundle;
+  return config;
+}
+
+}  // namespace supervisor

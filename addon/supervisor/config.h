@@ -1,0 +1,62 @@
+// What <bundle>/config.json says: the OCI specification for jail, and the `dinghy` section for the supervisor.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "jail/jail.h"
+#include "jail/spec.h"
+#include "net/network.h"
+#include "sys/json.h"
+#include "sys/result.h"
+
+namespace supervisor {
+
+struct LogConfig {
+  std::string path;
+  uint64_t max_size = 0;  // bytes; 0: never rotated
+  int max_files = 1;      // the current one included
+};
+
+enum class NetworkMode { kNone, kHost, kBridge };
+
+struct RootlessConfig {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::optional<jail::IdRange> subuid;
+  std::optional<jail::IdRange> subgid;
+};
+
+struct Config {
+  jail::Spec spec;
+  std::string bundle;
+  std::string oci_version;
+  std::string id;
+  bool detached = false;
+  bool auto_remove = false;
+  LogConfig log;
+  bool open_stdin = false;
+  int stop_signal = 15;
+  int64_t stop_timeout_ms = 10000;
+  NetworkMode network_mode = NetworkMode::kNone;
+  net::Config network;  // of kBridge
+  std::optional<RootlessConfig> rootless;
+  std::vector<jail::Namespace> namespaces_as_written;  // the supervisor puts its own into spec.namespaces
+  std::string seccomp_filter;  // as written: exec uses the same
+  std::vector<std::string> release;
+  std::vector<std::string> trees;
+};
+
+// `json` is the content of config.json. Its errors are of step "config.json" and name the property.
+sys::Result<Config> parse_config(std::string_view json);
+
+// The member `rootless` of an object, if it has one.
+std::optional<RootlessConfig> parse_rootless(sys::JsonReader& reader, const sys::Json* parent);
+
+// The configuration of the bundle's folder.
+sys::Result<Config> read_config(const std::string& bundle);
+
+}  // namespace supervisor

@@ -1,0 +1,251 @@
+#include "supervisor/container.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "supervisor/clock.h"
+#include "supervisor/host.h"
+#include "sys/kernel.h"
+#include "sys/tree.h"
+
+namespace supervisor {
+namespace {
+
+siginfo_t reap(const sys::Fd& pidfd) {
+  siginfo_t info{};
+  while (waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd.get()), &info, WEXITED | __WALL) < 0 && errno == EINTR) {
+  }
+  return info;
+}
+
+}  // namespace
+
+Container::Container(Loop& loop, Config config, LogWriter log, Observer observer)
+    : loop_(loop),
+      config_(std::move(config)),
+      log_(std::move(log)),
+      observer_(std::move(observer)),
+      stdio_(loop, log_, [this] { observer_.logged(); }, [this] { observer_.input_room(); }),
+      network_(loop, config_) {
+  state_.oci_version = config_.oci_version;
+  state_.id = config_.id;
+  state_.bundle = config_.bundle;
+  state_.supervisor_pid = own_host_pid();
+  state_.boot_id = boot_id();
+  load_previous(state_);
+  publish();
+}
+
+void Container::start(Done done) {
+  if (phase_ != Phase::kIdle) {
+    const sys::Error failure = sys::error("start", "the container is running already", EALREADY);
+    done(&failure);
+    return;
+  }
+  phase_ = Phase::kStarting;
+  killed_by_us_ = false;
+  start_done_ = std::move(done);
+  auto begun = begin_start();
+  if (!begun) fail_start(begun.take_failure());
+}
+
+sys::Result<void> Container::begin_start() {
+  SYS_TRY(network_.prepare(config_.spec));
+  auto cgroup = jail::Cgroup::create(config_.spec.cgroups_path, config_.spec.resources, config_.spec.rootless);
+  if (!cgroup) return cgroup.take_failure();
+  cgroup_ = std::move(*cgroup);
+  auto ends = stdio_.open(config_.spec.process.terminal, config_.open_stdin);
+  if (!ends) return ends.take_failure();
+  auto init = jail::create(config_.spec, *ends, cgroup_);
+  if (!init) return init.take_failure();
+  init_ = std::move(*init);
+  next_point_ = jail::Point::kNamespaces;
+  return loop_.watch(init_.sync.get(), EPOLLIN, [this](uint32_t) { on_sync(); });
+}
+
+// Init stands at its next point, or has failed: never waited for, so that a stop or a lost lifeline is heard meanwhile.
+void Container::on_sync() {
+  auto advanced = advance();
+  if (!advanced) fail_start(advanced.take_failure());
+}
+
+sys::Result<void> Container::advance() {
+  SYS_TRY(jail::wait(init_, next_point_));
+  switch (next_point_) {
+    case jail::Point::kNamespaces:
+      // The network namespace is ours and exists already, so it is connected while init mounts.
+      next_point_ = jail::Point::kRootfs;
+      SYS_TRY(jail::release(init_, jail::Point::kNamespaces));
+      return network_.connect();
+    case jail::Point::kRootfs:
+      next_point_ = jail::Point::kExec;
+      stdio_.started(std::move(init_.master));
+      return jail::release(init_, jail::Point::kRootfs);
+    case jail::Point::kExec:
+      finish_start();
+      return {};
+  }
+  return {};
+}
+
+void Container::finish_start() {
+  loop_.forget(init_.sync.get());
+  init_.sync.reset();
+  auto watched = loop_.watch(init_.pidfd.get(), EPOLLIN, [this](uint32_t) { on_exit(); });
+  if (!watched) {
+    fail_start(watched.take_failure());
+    return;
+  }
+  phase_ = Phase::kRunning;
+  state_.status = Status::kRunning;
+  state_.pid = host_pid(init_.pidfd.get());
+  state_.started_at = now_text();
+  state_.finished_at.clear();
+  state_.exit_code.reset();
+  state_.signal = 0;
+  state_.oom_killed = false;
+  state_.error.clear();
+  state_.ports = network_.ports();
+  state_.address = network_.address();
+  publish();
+  std::exchange(start_done_, nullptr)(nullptr);
+}
+
+void Container::fail_start(sys::Error failure) {
+  if (init_.pidfd) {
+    sys::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
+    reap(init_.pidfd);
+  }
+  clear_process();
+  network_.close();
+  config_.spec.namespaces = config_.namespaces_as_written;
+  state_.error = failure.step + ": " + describe(failure);
+  publish();
+  const Done done = std::exchange(start_done_, nullptr);
+  done(&failure);
+  for (const Done& waiter : std::exchange(end_waiters_, {})) waiter(nullptr);
+  observer_.settled();
+}
+
+sys::Result<void> Container::send_signal(int number) {
+  if (phase_ == Phase::kIdle) return sys::error("signal", "the container is not running", ESRCH);
+  if (number == SIGKILL) {
+    end_now();
+    return {};
+  }
+  if (sys::pidfd_send_signal(init_.pidfd.get(), number) < 0) return sys::errno_error("signal");
+  return {};
+}
+
+void Container::stop(int number, int64_t timeout_ms, Done done) {
+  if (phase_ == Phase::kIdle) {
+    done(nullptr);
+    return;
+  }
+  end_waiters_.push_back(std::move(done));
+  if (phase_ == Phase::kStarting || number == SIGKILL || timeout_ms == 0) {
+    // A program that does not run yet has no handler that a signal could reach.
+    if (phase_ != Phase::kStarting && number != SIGKILL) sys::pidfd_send_signal(init_.pidfd.get(), number);
+    end_now();
+    return;
+  }
+  sys::pidfd_send_signal(init_.pidfd.get(), number);
+  loop_.cancel(stop_timer_);
+  if (timeout_ms > 0) {
+    stop_timer_ = loop_.after(timeout_ms, [this] { end_now(); });
+  }
+}
+
+void Container::end_now() {
+  if (phase_ == Phase::kIdle || !init_.pidfd) return;
+  killed_by_us_ = true;
+  // With its PID 1 a pid namespace ends. The cgroup has what is left under the host's one, and the frozen: only there must they be thawed.
+  sys::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
+  (void)cgroup_.kill().ok();
+}
+
+sys::Result<void> Container::pause() {
+  if (state_.status != Status::kRunning) return sys::error("pause", "the container is not running", ESRCH);
+  if (cgroup_.empty()) return sys::error("pause", "there is no cgroup on this host to freeze it with", ENOTSUP);
+  SYS_TRY(cgroup_.freeze());
+  state_.status = Status::kPaused;
+  publish();
+  return {};
+}
+
+sys::Result<void> Container::unpause() {
+  if (state_.status != Status::kPaused) return sys::error("unpause", "the container is not paused", EINVAL);
+  SYS_TRY(cgroup_.thaw());
+  state_.status = Status::kRunning;
+  publish();
+  return {};
+}
+
+void Container::on_exit() {
+  const siginfo_t info = reap(init_.pidfd);
+  if (info.si_code == CLD_EXITED) {
+    record_exit(info.si_status, 0);
+  } else {
+    record_exit(128 + info.si_status, info.si_status);
+  }
+}
+
+// The order matters to whoever waits: the last output is in the log, and the record on disk, before anybody hears of the end.
+void Container::record_exit(int code, int signal) {
+  stdio_.drain();
+  const bool killed = signal == SIGKILL || code == 128 + SIGKILL;
+  state_.oom_killed = killed && !killed_by_us_ && cgroup_.oom_kills() > 0;
+  state_.status = Status::kStopped;
+  state_.pid = 0;
+  state_.exit_code = code;
+  state_.signal = signal;
+  state_.finished_at = now_text();
+  clear_process();
+  publish();
+  for (const Done& waiter : std::exchange(end_waiters_, {})) waiter(nullptr);
+  observer_.settled();
+}
+
+// What belonged to one run of the program is gone.
+void Container::clear_process() {
+  loop_.cancel(stop_timer_);
+  if (init_.sync) loop_.forget(init_.sync.get());
+  if (init_.pidfd) loop_.forget(init_.pidfd.get());
+  init_ = {};
+  stdio_.discard();
+  // Without a pid namespace of its own, and with processes that exec put there, somebody may be left.
+  if (cgroup_.populated()) (void)cgroup_.kill().ok();
+  (void)cgroup_.remove().ok();
+  cgroup_ = {};
+  phase_ = Phase::kIdle;
+}
+
+void Container::publish() {
+  state_.log_lost = log_.lost();
+  // A full disk must not end a container: the state is still told over the socket.
+  (void)write_state(state_, config_.detached).ok();
+  observer_.changed();
+}
+
+void Container::let_go() { network_.close(); }
+
+sys::Result<void> Container::remove() {
+  network_.close();
+  sys::Result<void> outcome;
+  const auto drop = [&outcome](const std::string& path) {
+    auto removed = sys::remove_tree(path);
+    if (!removed && outcome) outcome = removed.take_failure();
+  };
+  for (const std::string& path : config_.trees) drop(path);
+  // The name and the address last: nobody may take them while something of this container is still there.
+  for (const std::string& path : config_.release) drop(path);
+  return outcome;
+}
+
+}  // namespace supervisor

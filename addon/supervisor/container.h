@@ -1,0 +1,92 @@
+// One container's life, from its configuration to its removal.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "jail/cgroup.h"
+#include "jail/jail.h"
+#include "supervisor/config.h"
+#include "supervisor/container_network.h"
+#include "supervisor/log_writer.h"
+#include "supervisor/loop.h"
+#include "supervisor/state.h"
+#include "supervisor/stdio.h"
+#include "sys/result.h"
+
+namespace supervisor {
+
+class Container {
+ public:
+  // Null when it went well.
+  using Done = std::function<void(const sys::Error* failure)>;
+  struct Observer {
+    std::function<void()> changed;     // state() is another
+    std::function<void()> logged;      // the log has grown
+    std::function<void()> input_room;  // stdin().input_full() has become false
+    std::function<void()> settled;     // nothing runs any more: the process has ended, or could not be started
+  };
+
+  Container(Loop& loop, Config config, LogWriter log, Observer observer);
+  Container(const Container&) = delete;
+  Container& operator=(const Container&) = delete;
+
+  // The program runs (execve has succeeded), or nothing of the attempt is left. One start at a time.
+  void start(Done done);
+  // To PID 1 of the container.
+  sys::Result<void> send_signal(int number);
+  // `number`, and after `timeout_ms` (less than 0: never) the end of everything in it. `done` runs when it has ended, at once when nothing runs.
+  void stop(int number, int64_t timeout_ms, Done done);
+  // SIGKILL to everything in it, also while paused.
+  void end_now();
+  sys::Result<void> pause();
+  sys::Result<void> unpause();
+  // Everything that was made for it is gone: links, ports, cgroup, the configured paths and folders. Not while it is active.
+  sys::Result<void> remove();
+  // What lives outside the kernel's own clean-up is undone, its folders stay: the supervisor is about to exit.
+  void let_go();
+
+  // Starting, running or paused.
+  [[nodiscard]] bool active() const { return phase_ != Phase::kIdle; }
+  [[nodiscard]] bool running() const { return phase_ == Phase::kRunning; }
+  [[nodiscard]] bool is_child(pid_t pid) const { return pid == init_.pid || network_.is_child(pid); }
+  [[nodiscard]] const State& state() const { return state_; }
+  [[nodiscard]] const Config& config() const { return config_; }
+  [[nodiscard]] const jail::Init& init() const { return init_; }
+  [[nodiscard]] const jail::Cgroup& cgroup() const { return cgroup_; }
+  [[nodiscard]] uint64_t log_size() const { return log_.size(); }
+  Stdio& stdio() { return stdio_; }
+
+ private:
+  enum class Phase { kIdle, kStarting, kRunning };
+
+  sys::Result<void> begin_start();
+  void on_sync();
+  sys::Result<void> advance();
+  void finish_start();
+  void fail_start(sys::Error failure);
+  void on_exit();
+  void record_exit(int code, int signal);
+  void clear_process();
+  void publish();
+
+  Loop& loop_;
+  Config config_;
+  LogWriter log_;
+  Observer observer_;
+  State state_;
+  Stdio stdio_;
+  ContainerNetwork network_;
+  jail::Cgroup cgroup_;
+  jail::Init init_;
+  jail::Point next_point_ = jail::Point::kNamespaces;
+  Phase phase_ = Phase::kIdle;
+  Done start_done_;
+  std::vector<Done> end_waiters_;
+  Loop::Timer stop_timer_ = 0;
+  bool killed_by_us_ = false;
+};
+
+}  // namespace supervisor

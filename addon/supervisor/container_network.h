@@ -1,0 +1,48 @@
+// The network that a container keeps for its supervisor's life: a restart finds its address and its ports again.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "net/network.h"
+#include "supervisor/config.h"
+#include "supervisor/loop.h"
+#include "sys/fd.h"
+#include "sys/result.h"
+
+namespace supervisor {
+
+class ContainerNetwork {
+ public:
+  ContainerNetwork(Loop& loop, const Config& config) : loop_(loop), config_(config) {}
+  ~ContainerNetwork() { close(); }
+  ContainerNetwork(const ContainerNetwork&) = delete;
+  ContainerNetwork& operator=(const ContainerNetwork&) = delete;
+
+  // The published ports are bound, and the namespace exists; nothing is on the host yet besides. Nothing to do the second time.
+  sys::Result<void> prepare(jail::Spec& spec);
+  // The namespace is connected and the ports are forwarded. May run while init sets up its mounts.
+  sys::Result<void> connect();
+  // Everything is undone. Idempotent.
+  void close();
+
+  [[nodiscard]] bool is_child(pid_t pid) const { return pid == forwarder_.pid; }
+  // The ports as they are bound.
+  [[nodiscard]] std::vector<net::Port> ports() const;
+  // Without its prefix length; empty when there is none.
+  [[nodiscard]] std::string address() const;
+
+ private:
+  sys::Result<void> forward();
+  void end_forwarder();
+
+  Loop& loop_;
+  const Config& config_;
+  sys::Fd namespace_;
+  bool connected_ = false;
+  net::Attachment attachment_;
+  std::vector<net::Listener> listeners_;
+  net::Forwarder forwarder_;
+};
+
+}  // namespace supervisor

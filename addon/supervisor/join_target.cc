@@ -1,0 +1,70 @@
+#include "supervisor/join_target.h"
+
+#include <cerrno>
+
+#include "supervisor/frames.h"
+#include "supervisor/json_text.h"
+#include "sys/bytes.h"
+#include "sys/json.h"
+#include "sys/unix_socket.h"
+
+namespace supervisor {
+namespace {
+
+constexpr size_t kReadSize = 65536;
+constexpr size_t kFixedFds = 2;  // pidfd and lock
+
+sys::Result<JoinTarget> parse_reply(std::string_view payload, std::vector<sys::Fd> fds) {
+  rapidjson::Document document;
+  SYS_TRY(sys::parse_json(document, payload));
+  sys::JsonReader reader("join");
+  if (!reader.flag(&document, "ok")) {
+    const sys::Json* error = reader.object(&document, "error");
+    sys::Error failure = sys::error(reader.text(error, "step", "join"), reader.text(error, "message"));
+    failure.err = static_cast<int>(reader.integer(error, "errno", 0, 4096).value_or(0));
+    return failure;
+  }
+  if (reader.text(&document, "status") == "paused") return sys::error("join", "the container is paused", EBUSY);
+  if (fds.size() < kFixedFds) return sys::error("join", "the supervisor sent no descriptors", EPROTO);
+  JoinTarget result;
+  result.target.pidfd = std::move(fds[0]);
+  result.target.rootless = reader.flag(&document, "rootless");
+  result.lock = std::move(fds[1]);
+  for (size_t i = kFixedFds; i < fds.size(); i++) result.cgroup_folders.push_back(std::move(fds[i]));
+  result.bundle = reader.text(&document, "bundle");
+  result.seccomp_filter = reader.text(&document, "seccompFilter");
+  SYS_TRY(reader.done());
+  return result;
+}
+
+}  // namespace
+
+sys::Result<JoinTarget> ask_for_target(const std::string& path) {
+  auto socket = sys::connect_unix(path);
+  if (!socket) return socket.take_failure();
+  JsonText hello;
+  JsonText request;
+  const std::string question = encode_frame(FrameType::kClientHello, hello.put("version", kProtocolVersion).text()) +
+                               encode_frame(FrameType::kRequest, request.put("id", 1).put("op", "join").text());
+  SYS_TRY(sys::write_all(socket->get(), question));
+
+  FrameReader reader;
+  std::vector<sys::Fd> fds;
+  std::string data(kReadSize, '\0');
+  for (;;) {
+    Frame frame;
+    const FrameReader::Next next = reader.next(frame);
+    if (next == FrameReader::Next::kBroken) return sys::error("join", "what arrived is not a frame", EPROTO);
+    if (next == FrameReader::Next::kFrame) {
+      if (static_cast<FrameType>(frame.type) == FrameType::kReply) return parse_reply(frame.payload, std::move(fds));
+      continue;
+    }
+    auto received = sys::receive_fds(socket->get(), data.data(), data.size());
+    if (!received) return received.take_failure();
+    if (received->size == 0) return sys::error("join", "the container has just ended", ESRCH);
+    for (sys::Fd& fd : received->fds) fds.push_back(std::move(fd));
+    reader.append(data.data(), received->size);
+  }
+}
+
+}  // namespace supervisor

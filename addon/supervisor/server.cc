@@ -1,0 +1,327 @@
+#include "supervisor/server.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "supervisor/json_text.h"
+#include "sys/unix_socket.h"
+
+namespace supervisor {
+namespace {
+
+constexpr int kBacklog = 128;
+constexpr size_t kMaxClients = 1024;
+constexpr int64_t kLogEventDelayMs = 10;
+constexpr int64_t kGraceMs = 1000;  // for a container whose last holder has gone
+
+}  // namespace
+
+Server::~Server() {
+  if (listener_) loop_.forget(listener_.get());
+}
+
+sys::Result<void> Server::listen(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash != std::string::npos) mkdir(path.substr(0, slash).c_str(), 0700);
+  // What lies there is a dead supervisor's: we hold the container's lock.
+  unlink(path.c_str());
+  auto listener = sys::listen_unix(path, kBacklog);
+  if (!listener) return listener.take_failure();
+  listener_ = std::move(*listener);
+  socket_path_ = path;
+  return loop_.watch(listener_.get(), EPOLLIN, [this](uint32_t) { on_connect(); });
+}
+
+sys::Result<void> Server::adopt(sys::Fd socket, FrameReader reader, bool hold) {
+  auto client = std::make_shared<Connection>(loop_, std::move(socket));
+  client->hold = hold;
+  return add(client, std::move(reader));
+}
+
+void Server::on_connect() {
+  sys::Fd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!socket || clients_.size() >= kMaxClients) return;
+  // The folder keeps others out already; a descriptor of it may have leaked (CVE-2020-15257).
+  auto peer = sys::peer_of(socket.get());
+  if (!peer || (peer->uid != geteuid() && peer->uid != 0)) return;
+  (void)add(std::make_shared<Connection>(loop_, std::move(socket)), {}).ok();
+}
+
+sys::Result<void> Server::add(const Client& client, FrameReader reader) {
+  clients_.push_back(client);
+  Connection::Callbacks callbacks;
+  callbacks.frame = [this](Connection& connection, const Frame& frame) { on_frame(connection, frame); };
+  callbacks.closed = [this](Connection& connection) { on_closed(connection); };
+  return client->start(std::move(callbacks), std::move(reader));
+}
+
+void Server::on_frame(Connection& connection, const Frame& frame) {
+  switch (static_cast<FrameType>(frame.type)) {
+    case FrameType::kClientHello: {
+      rapidjson::Document document;
+      sys::JsonReader reader("hello");
+      if (!sys::parse_json(document, frame.payload)) break;
+      connection.hold = connection.hold || reader.flag(&document, "hold");
+      JsonText json;
+      connection.send(FrameType::kServerHello, json.put("version", kProtocolVersion).text());
+      return;
+    }
+    case FrameType::kRequest: {
+      auto request = parse_request(frame.payload);
+      if (!request) break;
+      on_request(connection, *request);
+      return;
+    }
+    case FrameType::kStdin: on_stdin(connection, frame.payload); return;
+    case FrameType::kStdinEnd:
+      if (connection.sends_stdin) container_->stdio().end_input();
+      return;
+    default: break;
+  }
+  // Whoever speaks otherwise than the protocol cannot be answered.
+  connection.close();
+  on_closed(connection);
+}
+
+void Server::on_request(Connection& connection, const Request& request) {
+  const std::string& op = request.op;
+  if (removing_ && op != "remove" && op != "state") {
+    connection.reply_error(request.id, sys::error(op, "the container is being removed", ESRCH));
+    return;
+  }
+  if (op == "start") return handle_start(connection, request.id);
+  if (op == "signal") return handle_signal(connection, request);
+  if (op == "stop") return handle_stop(connection, request);
+  if (op == "state") return connection.reply(request.id, state_json(container_->state()));
+  if (op == "subscribe") return handle_subscribe(connection, request);
+  if (op == "attach") return handle_attach(connection, request);
+  if (op == "resize") return handle_resize(connection, request);
+  if (op == "join") return handle_join(connection, request.id);
+  if (op == "remove") return handle_remove(connection, request);
+  if (op == "pause") return answer(connection, request.id, container_->pause());
+  if (op == "unpause") return answer(connection, request.id, container_->unpause());
+  if (op == "release") {
+    connection.hold = false;
+    connection.reply(request.id);
+    return consider();
+  }
+  connection.reply_error(request.id, sys::error("request", "this supervisor does not know " + op, ENOSYS));
+}
+
+void Server::answer(Connection& connection, int64_t id, const sys::Result<void>& result) {
+  if (result) {
+    connection.reply(id);
+  } else {
+    connection.reply_error(id, result.failure());
+  }
+}
+
+Container::Done Server::answer_later(Connection& connection, int64_t id) {
+  return [client = connection.weak_from_this(), id](const sys::Error* failure) {
+    const Client strong = client.lock();
+    if (!strong) return;
+    if (failure != nullptr) {
+      strong->reply_error(id, *failure);
+    } else {
+      strong->reply(id);
+    }
+  };
+}
+
+void Server::handle_start(Connection& connection, int64_t id) {
+  container_->start([this, client = connection.weak_from_this(), id](const sys::Error* failure) {
+    const Client strong = client.lock();
+    if (!strong) return;
+    if (failure != nullptr) return strong->reply_error(id, *failure);
+    JsonText json;
+    strong->reply(id, json.put("pid", container_->state().pid).put_raw("state", state_json(container_->state())).text());
+  });
+}
+
+void Server::handle_signal(Connection& connection, const Request& request) {
+  sys::JsonReader reader("signal");
+  const auto number = reader.integer(&request.document, "signal", 1, 64);
+  auto valid = reader.done();
+  if (valid && !number) valid = sys::error("signal", "the signal is missing", EINVAL);
+  answer(connection, request.id, valid ? container_->send_signal(static_cast<int>(*number)) : valid);
+}
+
+void Server::handle_stop(Connection& connection, const Request& request) {
+  sys::JsonReader reader("stop");
+  const Config& config = container_->config();
+  const int64_t number = reader.integer(&request.document, "signal", 1, 64).value_or(config.stop_signal);
+  const int64_t timeout_ms = reader.integer(&request.document, "timeoutMs", -1, INT64_MAX).value_or(config.stop_timeout_ms);
+  const auto valid = reader.done();
+  if (!valid) return connection.reply_error(request.id, valid.failure());
+  container_->stop(static_cast<int>(number), timeout_ms, answer_later(connection, request.id));
+}
+
+void Server::handle_resize(Connection& connection, const Request& request) {
+  sys::JsonReader reader("resize");
+  const auto columns = reader.integer(&request.document, "columns", 0, 65535).value_or(0);
+  const auto rows = reader.integer(&request.document, "rows", 0, 65535).value_or(0);
+  auto result = reader.done();
+  if (result) result = container_->stdio().resize(static_cast<uint16_t>(columns), static_cast<uint16_t>(rows));
+  answer(connection, request.id, result);
+}
+
+// The answer has the state of the moment from which on events are sent, so nothing falls in between.
+void Server::handle_subscribe(Connection& connection, const Request& request) {
+  sys::JsonReader reader("subscribe");
+  connection.wants_state = true;
+  connection.wants_log = connection.wants_log || reader.flag(&request.document, "log");
+  JsonText json;
+  json.put_raw("state", state_json(container_->state())).put("logSize", container_->log_size());
+  connection.reply(request.id, json.text());
+}
+
+void Server::handle_attach(Connection& connection, const Request& request) {
+  sys::JsonReader reader("attach");
+  connection.sends_stdin = reader.flag(&request.document, "stdin");
+  connection.reply(request.id);
+}
+
+void Server::on_stdin(Connection& connection, std::string_view data) {
+  if (!connection.sends_stdin) return;
+  container_->stdio().write_input(data);
+  if (container_->stdio().input_full()) connection.pause(true);
+}
+
+// Our own pidfd and cgroup folders: whoever has them cannot hit another process, whatever pids are reused.
+void Server::handle_join(Connection& connection, int64_t id) {
+  if (!container_->running()) {
+    return connection.reply_error(id, sys::error("join", "the container is not running", ESRCH));
+  }
+  const Config& config = container_->config();
+  std::vector<int> fds = {container_->init().pidfd.get(), kLockFd};
+  for (const int folder : container_->cgroup().folder_fds()) fds.push_back(folder);
+  JsonText json;
+  json.put("pid", container_->state().pid).put("bundle", config.bundle).put("rootless", config.spec.rootless);
+  json.put("seccompFilter", config.seccomp_filter).put("status", container_->state().status == Status::kPaused ? "paused" : "running");
+  connection.reply(id, json.text(), fds);
+}
+
+void Server::handle_remove(Connection& connection, const Request& request) {
+  sys::JsonReader reader("remove");
+  const bool force = reader.flag(&request.document, "force");
+  if (container_->active() && !force && !removing_) {
+    return connection.reply_error(request.id, sys::error("remove", "the container is running", EBUSY));
+  }
+  removal_requests_.emplace_back(connection.weak_from_this(), request.id);
+  removing_ = true;
+  if (container_->active()) {
+    container_->end_now();
+  } else {
+    remove_and_exit();
+  }
+}
+
+void Server::state_changed() {
+  if (container_ == nullptr) return;
+  const std::vector<Client> clients = clients_;
+  std::string payload;
+  for (const Client& client : clients) {
+    if (!client->wants_state) continue;
+    if (payload.empty()) {
+      JsonText json;
+      payload = json.put("event", "state").put_members(state_json(container_->state())).text();
+    }
+    client->send(FrameType::kEvent, payload);
+  }
+}
+
+void Server::send_log_event(Connection& connection) {
+  JsonText json;
+  connection.send(FrameType::kEvent, json.put("event", "log").put("size", container_->log_size()).text());
+}
+
+// At most one `log` event is unread: the log may grow a thousand times while a client sleeps.
+void Server::log_grown() {
+  if (log_timer_ != 0) return;
+  const std::vector<Client> clients = clients_;
+  for (const Client& client : clients) {
+    if (!client->wants_log || !client->open()) continue;
+    if (client->idle()) {
+      send_log_event(*client);
+    } else {
+      behind_.push_back(client);
+    }
+  }
+  if (behind_.empty()) return;
+  log_timer_ = loop_.after(kLogEventDelayMs, [this] {
+    log_timer_ = 0;
+    behind_.clear();
+    log_grown();
+  });
+}
+
+void Server::input_room() {
+  const std::vector<Client> clients = clients_;
+  for (const Client& client : clients) client->pause(false);
+}
+
+void Server::on_closed(Connection& connection) {
+  connection.hold = false;
+  // Not now: somewhere up the stack it may still be in use.
+  loop_.after(0, [this] {
+    std::erase_if(clients_, [](const Client& client) { return !client->open(); });
+    consider();
+  });
+}
+
+void Server::settled() {
+  if (removing_) return remove_and_exit();
+  if (shutting_down_) return exit();
+  consider();
+}
+
+void Server::shut_down() {
+  if (removing_ || shutting_down_) return;
+  shutting_down_ = true;
+  if (!container_->active()) return exit();
+  const Config& config = container_->config();
+  container_->stop(config.stop_signal, config.stop_timeout_ms, [](const sys::Error*) {});
+}
+
+void Server::consider() {
+  if (removing_ || shutting_down_ || container_ == nullptr) return;
+  const Config& config = container_->config();
+  const bool held = std::any_of(clients_.begin(), clients_.end(), [](const Client& c) { return c->open() && c->hold; });
+  if (!config.detached && !held) return end_container();
+  if (container_->active()) return;
+  if (config.auto_remove && container_->state().status == Status::kStopped) {
+    removing_ = true;
+    return remove_and_exit();
+  }
+  // Nobody is told anything any more, and the next start makes another supervisor.
+  if (config.detached && clients_.empty()) exit();
+}
+
+// The last holder has gone, perhaps without having had the time to close: the container goes with it.
+void Server::end_container() {
+  removing_ = true;
+  if (!container_->active()) return remove_and_exit();
+  container_->stop(container_->config().stop_signal, kGraceMs, [](const sys::Error*) {});
+}
+
+void Server::remove_and_exit() {
+  const auto removed = container_->remove();
+  for (const auto& [weak, id] : removal_requests_) {
+    if (const Client client = weak.lock()) answer(*client, id, removed);
+  }
+  exit();
+}
+
+void Server::exit() {
+  container_->let_go();
+  // First the name, then the listener: a client sees ENOENT or ECONNREFUSED, never a socket that nobody will serve.
+  unlink(socket_path_.c_str());
+  loop_.stop(0);
+}
+
+}  // namespace supervisor
