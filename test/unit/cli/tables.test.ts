@@ -1,0 +1,135 @@
+import { ellipsis, humanDuration, humanSize, parseDuration, parseTime } from '../../../lib/cli/format';
+import { expand, layoutTable } from '../../../lib/cli/table';
+import { runCli } from '../../support/cli';
+
+const second = 1000;
+const hour = 3600 * second;
+
+test.each([
+  [0, 'Less than a second'],
+  [1 * second, '1 second'],
+  [59 * second, '59 seconds'],
+  [60 * second, 'About a minute'],
+  [59 * 60 * second, '59 minutes'],
+  [hour, 'About an hour'],
+  [47 * hour, '47 hours'],
+  [49 * hour, '2 days'],
+  [15 * 24 * hour, '2 weeks'],
+  [90 * 24 * hour, '3 months'],
+  [800 * 24 * hour, '2 years'],
+])('%i ms is %s', (milliseconds, text) => {
+  expect(humanDuration(milliseconds)).toBe(text);
+});
+
+test.each([
+  [0, '0B'],
+  [999, '999B'],
+  [1000, '1kB'],
+  [142_400_000, '142MB'],
+  [1_234_000_000, '1.23GB'],
+])('%i bytes are %s', (bytes, text) => {
+  expect(humanSize(bytes)).toBe(text);
+});
+
+test('times and durations of flags', () => {
+  const now = new Date('2026-03-01T12:00:00Z');
+  expect(parseDuration('1h30m')).toBe(1.5 * hour);
+  expect(parseDuration('500ms')).toBe(500);
+  expect(parseDuration('90')).toBe(90 * second);
+  expect(parseDuration('soon')).toBeUndefined();
+  expect(parseTime('42m', now)).toEqual(new Date('2026-03-01T11:18:00Z'));
+  expect(parseTime('2026-01-31T12:00:00Z', now)).toEqual(new Date('2026-01-31T12:00:00Z'));
+  expect(parseTime('1767225600', now)).toEqual(new Date('2026-01-01T00:00:00Z'));
+  expect(parseTime('yesterday', now)).toBeUndefined();
+});
+
+test('ellipsis counts characters, not their halves', () => {
+  expect(ellipsis('/docker-entrypoint.sh nginx', 20)).toBe('/docker-entrypoint.…');
+  expect(ellipsis('🚣🚣🚣', 3)).toBe('🚣🚣🚣');
+});
+
+test('a table has columns at least ten wide and three blanks between them', () => {
+  expect(
+    layoutTable(
+      [
+        ['A', 'a'],
+        ['B', 'b'],
+      ],
+      [{ a: 'x'.repeat(12), b: 'y' }],
+    ),
+  ).toBe('A              B\nxxxxxxxxxxxx   y\n');
+});
+
+test('templates', () => {
+  expect(expand('{{.a}}\\t{{json .b}} {{.b.c}}', { a: 1, b: { c: 'x' } })).toBe('1\t{"c":"x"} x');
+  expect(() => expand('{{.nope}}', { a: 1 })).toThrow('no field nope for the template; the fields are: a');
+  expect(() => expand('{{range .}}', {})).toThrow('not understood');
+});
+
+describe('ps', () => {
+  const base = {
+    id: '0123456789abcdef'.repeat(4),
+    name: 'nginx-server',
+    image: 'nginx:1.18',
+    status: 'running',
+    command: ['/docker-entrypoint.sh', 'nginx', '-g', 'daemon off;'],
+    created: new Date('2026-03-01T11:54:00Z'),
+    startedAt: new Date('2026-03-01T11:55:00Z'),
+    ports: [{ hostAddress: '0.0.0.0', hostPort: 8001, containerPort: 80, protocol: 'tcp' }],
+    networks: { bridge: {} },
+    labels: {},
+  };
+  const runtime = (more: object): object => ({
+    containers: async () => [{ inspect: async () => ({ ...base, ...more }) }],
+  });
+
+  test('prints the table that docker prints', async () => {
+    expect((await runCli(['ps'], runtime({}))).stdout).toBe(
+      'CONTAINER ID   IMAGE        COMMAND                  CREATED         STATUS         PORTS                  NAMES\n' +
+        '0123456789ab   nginx:1.18   "/docker-entrypoint.…"   6 minutes ago   Up 5 minutes   0.0.0.0:8001->80/tcp   nginx-server\n',
+    );
+  });
+
+  test.each([
+    [{ status: 'exited', exitCode: 0, finishedAt: new Date('2026-03-01T11:57:00Z') }, 'Exited (0) 3 minutes ago'],
+    [
+      { status: 'exited', exitCode: null, finishedAt: new Date('2026-03-01T11:57:00Z') },
+      'Exited (unknown) 3 minutes ago',
+    ],
+    [{ status: 'created' }, 'Created'],
+    [{ status: 'paused' }, 'Up 5 minutes (Paused)'],
+    [{ status: 'dead' }, 'Dead'],
+    [{ health: { status: 'healthy', failingStreak: 0 } }, 'Up 5 minutes (healthy)'],
+    [{ health: { status: 'starting', failingStreak: 0 } }, 'Up 5 minutes (health: starting)'],
+  ])('%j', async (more, status) => {
+    expect((await runCli(['ps', '-a', '--format', '{{.Status}}'], runtime(more))).stdout).toBe(`${status}\n`);
+  });
+
+  test('-q, --no-trunc and filters', async () => {
+    const containers = jest.fn(async () => [{ inspect: async () => base }]);
+    const { stdout } = await runCli(['ps', '-q', '--no-trunc', '-f', 'status=exited', '-f', 'name=a', '-f', 'name=b'], {
+      containers,
+    });
+    expect(stdout).toBe(`${base.id}\n`);
+    expect(containers).toHaveBeenCalledWith({ all: true, filters: { status: ['exited'], name: ['a', 'b'] } });
+    expect((await runCli(['ps', '-f', 'color=red'], { containers })).status).toBe(1);
+  });
+});
+
+test('images has a line for each reference', async () => {
+  const image = {
+    id: `sha256:${'a'.repeat(64)}`,
+    digest: `sha256:${'b'.repeat(64)}`,
+    references: ['docker.io/library/nginx:1.18', 'localhost:5000/web:latest'],
+    created: new Date('2026-02-01T12:00:00Z'),
+    size: 36_840_000,
+  };
+  const { stdout } = await runCli(['images'], { images: async () => [image, { ...image, references: [] }] });
+  expect(stdout.split('\n').map((line) => line.replace(/ {2,}/g, '|'))).toEqual([
+    'REPOSITORY|TAG|IMAGE ID|CREATED|SIZE',
+    'nginx|1.18|aaaaaaaaaaaa|4 weeks ago|36.8MB',
+    'localhost:5000/web|latest|aaaaaaaaaaaa|4 weeks ago|36.8MB',
+    '<none>|<none>|aaaaaaaaaaaa|4 weeks ago|36.8MB',
+    '',
+  ]);
+});
