@@ -13,22 +13,13 @@ async function startRegistry({ storage } = {}) {
   const temporary = storage === undefined ? mkdtempSync(join(tmpdir(), 'dinghy-registry-')) : undefined;
   const rootdirectory = storage ?? temporary;
   mkdirSync(rootdirectory, { recursive: true });
-  // A parent-death signal follows the thread that spawned, which for Node is its main one. The configuration comes by stdin,
-  // so that a kill leaves no file of it.
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'docker-registry', 'serve', '/dev/stdin'], {
-    stdio: ['pipe', 'ignore', 'pipe'],
-    env: { PATH: process.env.PATH },
+  // A parent-death signal follows the thread that spawned, which for Node is its main one.
+  const args = ['--pdeathsig', 'KILL', 'docker-registry', 'serve', join(__dirname, 'registry.yml')];
+  const child = spawn('setpriv', args, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { PATH: process.env.PATH, REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY: rootdirectory },
   });
   const exited = new Promise((resolve) => child.once('close', resolve));
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(
-    JSON.stringify({
-      version: '0.1',
-      log: { level: 'info', accesslog: { disabled: true } },
-      storage: { filesystem: { rootdirectory }, delete: { enabled: true } },
-      http: { addr: '127.0.0.1:0', secret: 'loopback only' },
-    }),
-  );
   const stop = async () => {
     child.kill('SIGTERM');
     await exited;
