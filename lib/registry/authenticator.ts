@@ -14,13 +14,19 @@ export interface AuthenticatorOptions {
   credentials: (signal: AbortSignal) => Promise<RegistryAuth | undefined>;
 }
 
+interface KeptToken {
+  task: SharedTask<Token>;
+  /** Once it has come. */
+  token?: Token;
+}
+
 /**
  * The Authorization headers of one registry. Tokens are kept per scope until they expire, and however many requests find a token
  * missing, expired or refused, one new one is asked for.
  */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
-  readonly #tokens = new Map<string, { task: SharedTask<Token>; token?: Token }>();
+  readonly #tokens = new Map<string, KeptToken>();
   #challenge: Challenge | undefined;
   #credentials: SharedTask<RegistryAuth | undefined> | undefined;
 
@@ -71,23 +77,27 @@ export class Authenticator {
     let kept = this.#tokens.get(scope);
     const usable = kept && !kept.task.ended && (kept.token === undefined || kept.token.expiresAtMs > performance.now());
     if (!kept || !usable) {
-      const entry: { task: SharedTask<Token>; token?: Token } = {
-        task: new SharedTask(async (shared) => {
-          try {
-            entry.token = await this.#fetch(scope, challenge, shared);
-            return entry.token;
-          } catch (error) {
-            if (this.#tokens.get(scope) === entry) {
-              this.#tokens.delete(scope);
-            }
-            throw error;
-          }
-        }),
-      };
-      this.#tokens.set(scope, entry);
-      kept = entry;
+      kept = { task: new SharedTask((shared) => this.#fetchInto(scope, challenge, shared)) };
+      this.#tokens.set(scope, kept);
     }
     return kept.task.wait(signal);
+  }
+
+  async #fetchInto(scope: string, challenge: Challenge, signal: AbortSignal): Promise<Token> {
+    await Promise.resolve(); // the entry is in the map from here on
+    const entry = this.#tokens.get(scope);
+    try {
+      const token = await this.#fetch(scope, challenge, signal);
+      if (entry) {
+        entry.token = token;
+      }
+      return token;
+    } catch (error) {
+      if (this.#tokens.get(scope) === entry) {
+        this.#tokens.delete(scope);
+      }
+      throw error;
+    }
   }
 
   async #fetch(scope: string, challenge: Challenge, signal: AbortSignal): Promise<Token> {

@@ -31,15 +31,19 @@ export async function* blobStream(options: BlobStreamOptions): AsyncGenerator<Bu
   const { descriptor, host, signal } = options;
   const doing = `download ${descriptor.digest}`;
   let done = 0;
-  let useRange = true;
+  let rangeWorks = true;
   let tries = 0;
   let doneAtTry = 0;
   for (;;) {
-    let failure: unknown = new Error('the connection ended early');
-    const response = await options.open(useRange ? done : 0);
+    let failure: unknown = Object.assign(new Error('the body ended early'), { code: 'ECONNRESET' });
+    const asked = rangeWorks ? done : 0;
+    const response = await options.open(asked);
     try {
       const start = await startOf(response, done, descriptor.size, doing);
-      useRange = start !== undefined;
+      if (start === undefined && asked > 0) {
+        rangeWorks = false; // once a server has answered a range with nonsense it isn't asked for one again
+        continue;
+      }
       for await (const chunk of start === undefined ? [] : rest(response, done - start)) {
         done += chunk.length;
         if (done > descriptor.size) {
@@ -65,7 +69,7 @@ export async function* blobStream(options: BlobStreamOptions): AsyncGenerator<Bu
       throw cutShort(failure, descriptor, done, host, doing);
     }
     log(
-      '%s: cut after %d of %d bytes (%s), continuing',
+      '%s: cut after %d of %d bytes (%s)',
       descriptor.digest,
       done,
       descriptor.size,
@@ -112,8 +116,11 @@ function tooLong(descriptor: Descriptor, host: string): DinghyError {
   });
 }
 
-function cutShort(failure: unknown, descriptor: Descriptor, done: number, host: string, doing: string): DinghyError {
+function cutShort(failure: unknown, descriptor: Descriptor, done: number, host: string, doing: string): unknown {
   const error = requestError(failure, host, doing);
+  if (!isDinghyError(error)) {
+    return error;
+  }
   return new DinghyError({
     code: 'ERR_REGISTRY_UNREACHABLE',
     message: `${error.message}: ${done} of ${descriptor.size} bytes came, and ${maxTriesWithoutProgress} more tries brought nothing`,

@@ -33,12 +33,12 @@ export async function responseError(response: HttpResponse, doing: string): Prom
   return make('ERR_REGISTRY', `${url.host} answered ${status}`);
 }
 
-/** The typed error for a request that got no answer. Aborts and errors that are typed already stay what they are. */
-export function requestError(error: unknown, host: string, doing: string): DinghyError {
-  if (isDinghyError(error)) {
+/** The typed error for a request that got no answer. What is typed already, or no network's fault but ours, stays what it is. */
+export function requestError(error: unknown, host: string, doing: string): unknown {
+  const code = networkErrorCode(error);
+  if (isDinghyError(error) || code === undefined) {
     return error;
   }
-  const code = networkErrorCode(error) ?? 'unknown error';
   return new DinghyError({
     code: 'ERR_REGISTRY_UNREACHABLE',
     message: `cannot ${doing}: no answer from ${host}: ${code}${hintFor(code)}`,
