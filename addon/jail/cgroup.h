@@ -35,6 +35,13 @@ struct CgroupHost {
   [[nodiscard]] const Hierarchy* v2() const;
 };
 
+// One folder of a container's cgroup, for showing it inside.
+struct CgroupView {
+  std::string path;
+  bool v2 = false;
+  std::vector<std::string> controllers;
+};
+
 class Cgroup {
  public:
   Cgroup() = default;  // no cgroup: every call below succeeds and does nothing
@@ -56,9 +63,10 @@ class Cgroup {
   [[nodiscard]] std::vector<int> folder_fds() const;
   // For CLONE_INTO_CGROUP; -1 without a v2 hierarchy.
   [[nodiscard]] int v2_fd() const;
-  // Write-only cgroup.procs of the other hierarchies; a process joins by writing "0".
-  [[nodiscard]] std::vector<int> v1_procs_fds() const;
+  // Write-only cgroup.procs of the v1 hierarchies, and of v2 too when asked; a process joins by writing "0".
+  [[nodiscard]] std::vector<int> procs_fds(bool with_v2) const;
   [[nodiscard]] std::vector<std::string> paths() const;
+  [[nodiscard]] std::vector<CgroupView> views() const;
 
   // `pid`, as seen from the caller's pid namespace, is a member in every hierarchy.
   [[nodiscard]] sys::Result<void> add(pid_t pid) const;
@@ -92,13 +100,17 @@ class Cgroup {
     bool borrowed = false;  // the container's own folder, which an exec joins but must not remove or kill
     sys::Fd procs;
     std::vector<std::string> controllers;
+
+    [[nodiscard]] bool has(std::string_view controller) const;
   };
 
   [[nodiscard]] const Folder* folder_of(std::string_view controller) const;
   [[nodiscard]] const Folder* v2_folder() const;
-  sys::Result<void> make_folder(const Hierarchy& hierarchy, std::string_view path, const Resources& resources);
+  [[nodiscard]] const Folder* own_folder() const;
+  sys::Result<void> add_folder(const Hierarchy& hierarchy, const std::string& path, const Resources& resources);
+  [[nodiscard]] sys::Result<void> apply(const Resources& resources) const;
+  sys::Result<void> restrict_devices(const std::vector<DeviceRule>& rules) const;
   sys::Result<void> watch_oom();
-  friend class Limits;
 
   std::vector<Folder> folders_;
   sys::Fd oom_;
