@@ -1,0 +1,149 @@
+#include "layer/stack.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace layer {
+namespace {
+
+constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+constexpr int kMaxLinks = 40;  // path_resolution(7)
+
+bool has_overlay_mark(int fd, const char* name, char value) {
+  for (const char* prefix : {"trusted.overlay.", "user.overlay."}) {
+    char found = 0;
+    const std::string key = std::string(prefix) + name;
+    const ssize_t length = fgetxattr(fd, key.c_str(), &found, 1);
+    if (length >= 0 && (value == 0 || (length == 1 && found == value))) return true;
+  }
+  return false;
+}
+
+// A character device 0:0, or, where those cannot be made, an empty file with an attribute.
+bool is_whiteout(int parent, const std::string& name, const struct stat& status) {
+  if (S_ISCHR(status.st_mode)) return status.st_rdev == makedev(0, 0);
+  if (!S_ISREG(status.st_mode) || status.st_size != 0) return false;
+  const sys::Fd fd(openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  return fd && has_overlay_mark(fd.get(), "whiteout", 0);
+}
+
+// The first component of `rest`, which is shortened by it; empty at the end.
+std::string next_name(std::string& rest) {
+  const size_t start = rest.find_first_not_of('/');
+  if (start == std::string::npos) {
+    rest.clear();
+    return {};
+  }
+  const size_t end = std::min(rest.find('/', start), rest.size());
+  std::string name = rest.substr(start, end - start);
+  rest.erase(0, end);
+  return name;
+}
+
+sys::Result<std::string> read_link(const sys::Fd& parent, const std::string& name) {
+  std::array<char, PATH_MAX> target{};
+  const ssize_t length = readlinkat(parent.get(), name.c_str(), target.data(), target.size());
+  if (length < 0) return sys::errno_error("mend link", name);
+  return std::string(target.data(), static_cast<size_t>(length));
+}
+
+}  // namespace
+
+sys::Result<Stack> Stack::open(const std::vector<std::string>& layers) {
+  Stack stack;
+  for (const std::string& path : layers) {
+    stack.roots_.emplace_back(::open(path.c_str(), kFolderFlags));
+    if (!stack.roots_.back()) return sys::errno_error("mend folder", path);
+  }
+  return stack;
+}
+
+sys::Result<Parts> Stack::root() const {
+  Parts parts;
+  for (size_t layer = 0; layer < roots_.size(); layer++) {
+    sys::Fd fd(openat(roots_[layer].get(), ".", kFolderFlags));
+    if (!fd) return sys::errno_error("mend folder", ".");
+    parts.push_back({layer, std::move(fd)});
+  }
+  return parts;
+}
+
+sys::Result<Stack::Entry> Stack::look_up(const Parts& folder, const std::string& name) {
+  Entry entry;
+  for (const Part& part : folder) {
+    struct stat status {};
+    if (fstatat(part.fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;
+      return sys::errno_error("mend folder", name);
+    }
+    if (is_whiteout(part.fd.get(), name, status)) break;
+    if (!S_ISDIR(status.st_mode)) {
+      if (entry.folder.empty()) {
+        entry.other = {sys::Fd(openat(part.fd.get(), ".", kFolderFlags)), name};
+        if (!entry.other.parent) return sys::errno_error("mend folder", name);
+        entry.is_link = S_ISLNK(status.st_mode);
+      }
+      break;
+    }
+    sys::Fd fd(openat(part.fd.get(), name.c_str(), kFolderFlags));
+    if (!fd) return sys::errno_error("mend folder", name);
+    const bool opaque = has_overlay_mark(fd.get(), "opaque", 'y');
+    entry.folder.push_back({part.layer, std::move(fd)});
+    if (opaque) break;
+  }
+  return entry;
+}
+
+sys::Result<Parts> Stack::folder(std::string_view path) const {
+  auto parts = root();
+  if (!parts) return parts.take_failure();
+  std::string rest(path);
+  for (std::string name = next_name(rest); !name.empty() && !parts->empty(); name = next_name(rest)) {
+    if (name == ".") continue;
+    auto entry = look_up(*parts, name);
+    if (!entry) return entry.take_failure();
+    *parts = std::move(entry->folder);
+  }
+  return parts;
+}
+
+sys::Result<Stack::Node> Stack::node(std::string_view path) const {
+  std::vector<Parts> way;  // the folders from the root to where we are: ".." goes back, at the root it stays
+  auto top = root();
+  if (!top) return top.take_failure();
+  way.push_back(std::move(*top));
+  std::string rest(path);
+  int links = 0;
+  for (;;) {
+    const std::string name = next_name(rest);
+    if (name.empty()) return Node{};
+    if (name == ".") continue;
+    if (name == "..") {
+      if (way.size() > 1) way.pop_back();
+      continue;
+    }
+    auto entry = look_up(way.back(), name);
+    if (!entry) return entry.take_failure();
+    const bool last = rest.find_first_not_of('/') == std::string::npos;
+    if (!entry->folder.empty()) {
+      if (last) return Node{};
+      way.push_back(std::move(entry->folder));
+    } else if (last || !entry->is_link) {
+      return last ? std::move(entry->other) : Node{};
+    } else {
+      if (++links > kMaxLinks) return sys::errno_error("mend link", std::string(path), ELOOP);
+      auto target = read_link(entry->other.parent, name);
+      if (!target) return target.take_failure();
+      if (!target->empty() && target->front() == '/') way.resize(1);
+      rest.insert(0, *target);
+    }
+  }
+}
+
+}  // namespace layer
