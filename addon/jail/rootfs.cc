@@ -132,16 +132,19 @@ sys::Result<sys::Fd> mount_by_string(const Rootfs& rootfs, const Folders& folder
   return mounted;
 }
 
+// A volatile overlay leaves this marker for ever, and the kernel then refuses the next mount of the same upper folder: after a crash its
+// content may be torn. Whether this upper may be used again was decided by who asked for the mount.
+sys::Result<void> remove_marker(int work, const std::string& path) {
+  const auto failed = [](int status) { return status != 0 && errno != ENOENT && errno != ENOTDIR; };
+  if (failed(unlinkat(work, "work/incompat/volatile/dirty", 0))) return rootfs_error(path);
+  if (failed(unlinkat(work, "work/incompat/volatile", AT_REMOVEDIR))) return rootfs_error(path);
+  return {};
+}
+
 sys::Result<sys::Fd> mount_overlay(const Rootfs& rootfs) {
   auto folders = open_folders(rootfs);
   if (!folders) return folders.take_failure();
-  // A volatile overlay leaves this marker for ever, and the kernel then refuses the next mount of the same upper folder: after a crash its
-  // content may be torn. Whether this upper may be used again was decided by who asked for the mount.
-  if (rootfs.is_volatile && folders->work) {
-    if (unlinkat(folders->work.get(), "work/incompat/volatile", AT_REMOVEDIR) != 0 && errno != ENOENT && errno != ENOTDIR) {
-      return rootfs_error(rootfs.work);
-    }
-  }
+  if (rootfs.is_volatile && folders->work) SYS_TRY(remove_marker(folders->work.get(), rootfs.work));
   // Kernels before 6.5 take any parameter as text and refuse the unknown name only at the end: EINVAL in either case.
   auto mounted = mount_by_parameters(rootfs, *folders);
   if (mounted || mounted.failure().err != EINVAL) return mounted;
