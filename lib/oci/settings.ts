@@ -51,6 +51,8 @@ export interface MountSetting {
   /** A bind's absolute path; a volume's name, absent for an anonymous one. */
   source?: string;
   target: string;
+  /** As `docker run -v` does: a missing host folder is made. */
+  createSource?: boolean;
   readOnly: boolean;
   propagation?: string;
   sizeBytes?: number;

@@ -5,6 +5,10 @@ import { LogParser, type LogRecord } from './log-parser';
 
 const chunkSize = 256 * 1024;
 
+// A stream that nobody reads keeps its file open, as an unread pipe of a child process does; let go of by the garbage collector, the
+// handle would print a warning.
+const readersWithFile = new Set<LogReader>();
+
 /**
  * Reads a container's log from its oldest rotated file to the present end, and later from there on: across a rotation
  * nothing is lost, because the open file stays readable after its rename.
@@ -20,6 +24,15 @@ export class LogReader {
 
   constructor(path: string) {
     this.#path = path;
+  }
+
+  /** Everything that is there now will not be read: only what comes after it. */
+  async skipToEnd(): Promise<void> {
+    this.#queue = [];
+    this.#file = await this.#openNext();
+    if (this.#file) {
+      this.#position = (await this.#file.stat()).size;
+    }
   }
 
   /** The records that are there and were not read yet, in pieces; an empty log is fine. Ends at the present end. */
@@ -52,6 +65,7 @@ export class LogReader {
   async close(): Promise<void> {
     const file = this.#file;
     this.#file = undefined;
+    readersWithFile.delete(this);
     await file?.close();
   }
 
@@ -62,6 +76,7 @@ export class LogReader {
       const { ino } = await file.stat({ bigint: true });
       this.#inode = ino;
       this.#position = 0;
+      readersWithFile.add(this);
       return file;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') {

@@ -94,6 +94,7 @@ function settleMountString(option: string, text: string): MountSetting {
     type,
     ...settleSource(option, type, source),
     target: checkTarget(option, target),
+    ...(type === 'bind' ? { createSource: true } : {}),
     ...settleWords(option, words),
   };
 }

@@ -96,7 +96,6 @@ const unbuilt: Readonly<Record<string, string>> = {
   hostPorts: "listen on the bridge's address, or use network 'host'",
   volumesFrom: 'give the same `mounts` to both',
   io: 'limit the block devices in a cgroup of your own',
-  healthcheck: 'use waitFor {exec: argv}',
   reuse: 'give a `name`, `detached: true`, and look it up with runtime.container()',
 };
 
@@ -106,9 +105,12 @@ function refuseUnbuilt(options: PlainObject): void {
       throw notImplemented(`option ${name}`, instead);
     }
   }
-  const { restart, pid, ipc, seccomp, network } = options;
+  const { restart, pid, ipc, seccomp, network, healthcheck } = options;
   if (restart !== undefined && restart !== 'no' && (!isPlainObject(restart) || restart['policy'] !== 'no')) {
     throw notImplemented('option restart', 'wait for the container and start it again');
+  }
+  if (healthcheck !== undefined && (!isPlainObject(healthcheck) || healthcheck['test'] !== 'none')) {
+    throw notImplemented('option healthcheck', 'use waitFor {exec: argv}');
   }
   if (pid !== undefined) {
     throw notImplemented('option pid', 'every container has a pid namespace of its own');

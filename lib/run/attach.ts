@@ -1,0 +1,159 @@
+import { Readable, Writable } from 'node:stream';
+
+import { DinghyError, isDinghyError } from '../errors';
+import { onAbort } from '../util/abort';
+import { asyncDispose } from '../util/dispose';
+import type { Attachment } from './container-process';
+import type { ContainerControl } from './container-control';
+import type { WaitResult } from './exec-result';
+import type { AttachOptions } from './handle';
+import { LogReader } from './log-file';
+import type { LogRecord } from './log-parser';
+import { followLog } from './logs';
+import { checkSignalName, checkTerminalSize } from './settle-options';
+import type { SupervisorState } from './state';
+import type { SupervisorLink } from './supervisor-link';
+
+/**
+ * The streams of the container's first process. Output comes from the log file, at each reader's own pace: a slow one slows nobody,
+ * several may attach, and what was written before a crash is still there.
+ */
+export class LogAttachment implements Attachment {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  readonly #control: ContainerControl;
+  readonly #link: SupervisorLink;
+  readonly #release: () => void;
+  readonly #stopReading = new AbortController();
+
+  private constructor(control: ContainerControl, link: SupervisorLink, readers: LogReader[], options: AttachOptions) {
+    this.#control = control;
+    this.#link = link;
+    const before = link.state;
+    const over = (): boolean => isOver(link, before);
+    const read = (reader: LogReader, stream: LogRecord['stream']): Readable => {
+      const bytes = bytesOf(reader, link, stream, this.#stopReading.signal, over);
+      // A generator that was never started has no end of its own to close the file in.
+      return Readable.from(bytes, { objectMode: false }).once('close', () => void reader.close());
+    };
+    const [forStdout, forStderr] = readers;
+    this.stdout = read(forStdout as LogReader, 'stdout');
+    this.stderr = forStderr ? read(forStderr, 'stderr') : Readable.from([], { objectMode: false });
+    const wantsStdin = options.stdin ?? control.record.openStdin;
+    this.stdin = wantsStdin ? stdinOf(link) : closedStdin();
+    for (const stream of [this.stdin, this.stdout, this.stderr]) {
+      stream.on('error', () => undefined); // an end by detach() or by the container's end is no crash of the program
+    }
+    this.#release = onAbort(options.signal, () => void this.detach());
+  }
+
+  /** @throws ERR_CONTAINER_NOT_FOUND */
+  static async open(control: ContainerControl, options: AttachOptions): Promise<LogAttachment> {
+    if (options.stdin && !control.record.openStdin) {
+      throw new DinghyError({
+        code: 'ERR_INVALID_OPTION',
+        message: 'option stdin: the container was made without openStdin, so nothing reads what is written',
+        details: { option: 'stdin' },
+      });
+    }
+    const link = await control.connectOrLaunch();
+    const readers = Array.from({ length: control.record.tty ? 1 : 2 }, () => new LogReader(control.places.log));
+    try {
+      await Promise.all(readers.map((reader) => reader.skipToEnd()));
+      await link.subscribe({ log: true });
+      await link.request('cannot attach', 'attach', { stdin: options.stdin ?? control.record.openStdin });
+      return new LogAttachment(control, link, readers, options);
+    } catch (error) {
+      link.close();
+      await Promise.all(readers.map((reader) => reader.close()));
+      throw error;
+    }
+  }
+
+  /** 1 inside the container, where the first process is. */
+  get pid(): number {
+    return 1;
+  }
+
+  async resize(size: { columns: number; rows: number }): Promise<void> {
+    const { columns, rows } = checkTerminalSize('size', size);
+    await this.#link.request('cannot resize the terminal', 'resize', { columns, rows });
+  }
+
+  async kill(name = 'SIGTERM'): Promise<void> {
+    checkSignalName('signal', name);
+    await this.#control.kill(name).catch((error: unknown) => {
+      if (!isDinghyError(error) || !endedCodes.has(error.code)) {
+        throw error;
+      }
+    });
+  }
+
+  async wait(): Promise<WaitResult> {
+    return this.#control.wait({});
+  }
+
+  async detach(): Promise<void> {
+    this.#release();
+    this.#stopReading.abort();
+    this.stdin.destroy();
+    this.#link.close();
+  }
+
+  async [asyncDispose](): Promise<void> {
+    await this.detach();
+  }
+}
+
+const endedCodes = new Set(['ERR_CONTAINER_NOT_RUNNING', 'ERR_CONTAINER_NOT_FOUND']);
+
+/** One that had ended before may be started again: only an end after that counts. */
+function isOver({ state }: SupervisorLink, before: SupervisorState | undefined): boolean {
+  return state?.status === 'stopped' && (before?.status !== 'stopped' || state.finishedAt !== before.finishedAt);
+}
+
+const newline = Buffer.from('\n');
+
+async function* bytesOf(
+  reader: LogReader,
+  link: SupervisorLink,
+  stream: LogRecord['stream'],
+  stopped: AbortSignal,
+  isOverNow: () => boolean,
+): AsyncGenerator<Buffer> {
+  try {
+    for await (const records of followLog(reader, link, stopped, isOverNow)) {
+      const pieces = records
+        .filter((record) => record.stream === stream)
+        .flatMap(({ content, partial }) => (partial ? [content] : [content, newline]));
+      if (pieces.length > 0) {
+        yield Buffer.concat(pieces);
+      }
+    }
+  } catch (error) {
+    if (!stopped.aborted) {
+      throw error;
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+function stdinOf(link: SupervisorLink): Writable {
+  return new Writable({
+    decodeStrings: true,
+    write: (chunk: Buffer, _encoding, done) => void link.control.writeStdin(chunk).then(() => done(), done),
+    final: (done) =>
+      void link.control.endStdin().then(
+        () => done(),
+        () => done(),
+      ),
+  });
+}
+
+function closedStdin(): Writable {
+  const stream = new Writable({ write: (_chunk, _encoding, done) => done() });
+  stream.end();
+  return stream;
+}

@@ -1,0 +1,135 @@
+import { closeSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+import { createLog } from '../log';
+import { runTask } from '../native/task';
+import type { DinghySection, RuntimeSpec } from '../oci/spec-types';
+import { removeVolumesOf } from './anonymous-volumes';
+import type { RunContext } from './context';
+import { containerPlaces, type ContainerPlaces } from './places';
+import { readRecord } from './record';
+import { checkReply } from './start-error';
+import { takeLock } from './supervisor-link';
+
+const log = createLog('clean');
+
+/** A folder without a lock is one that is being made, or that its maker left when it was killed: after this time the latter. */
+const abandonedAfterMs = 10_000;
+
+/** Trees are removed by the binary: they may hold other users' files and closed folders, and links that lead anywhere. */
+export async function removeTrees({ rootless }: RunContext, trees: readonly string[]): Promise<number> {
+  const reply = checkReply(
+    'cannot remove files',
+    await runTask('clean', 'clean', { trees, cgroups: [], links: [], files: [], ...(rootless ? { rootless } : {}) }),
+  );
+  return Number(reply['freedBytes'] ?? 0);
+}
+
+/**
+ * What is left of a container that no supervisor serves is gone: files, cgroup, links, name, address. Does nothing when one
+ * does, or when somebody else is at it.
+ *
+ * @returns whether it was removed
+ */
+export async function cleanContainer(context: RunContext, id: string, options: { volumes: boolean }): Promise<boolean> {
+  const places = placesOnDisk(context, id);
+  const lockFd = takeLock(places.lock);
+  if (lockFd === undefined && !isAbandoned(places)) {
+    return false;
+  }
+  try {
+    const section = readSection(places.config);
+    const record = readRecord(places.record);
+    const volumes = options.volumes ? (record?.mounts ?? []).filter(({ anonymous }) => anonymous) : [];
+    const trees = new Set([
+      places.bundle,
+      places.runtime,
+      ...(section?.trees ?? []),
+      ...volumes.map(({ source }) => dirname(source)),
+    ]);
+    checkReply(
+      `cannot remove container ${id.slice(0, 12)}`,
+      await runTask('clean', 'clean', {
+        trees: [...trees],
+        cgroups: [`/dinghy/${id}`],
+        // The veth has the container's short id in its name; its bridge goes when it was the last one's.
+        links: section?.network.mode === 'bridge' ? [`dgy${id.slice(0, 12)}`, section.network.bridge] : [],
+        ...(context.rootless ? { rootless: context.rootless } : {}),
+        files: (section?.release ?? []).filter((path) => isStillOurs(context, path, id)),
+      }),
+    );
+    await removeVolumesOf(context.paths, id, (folders) => removeTrees(context, folders));
+    log('removed what was left of %s', id);
+    return true;
+  } finally {
+    if (lockFd !== undefined) {
+      closeSync(lockFd);
+    }
+  }
+}
+
+/** Owned containers whose supervisor is gone are removed; living ones, and detached ones that have ended, stay. */
+export async function sweepContainers(context: RunContext): Promise<void> {
+  for (const id of listIds(context)) {
+    const record = readRecord(placesOnDisk(context, id).record);
+    if (record?.detached) {
+      continue;
+    }
+    try {
+      await cleanContainer(context, id, { volumes: true });
+    } catch (error) {
+      log('cannot remove what is left of %s: %s', id, error);
+    }
+  }
+}
+
+/** The ids that have a folder, whatever state they are in. */
+export function listIds(context: RunContext): string[] {
+  try {
+    return readdirSync(context.paths.containers).filter((name) => /^[0-9a-f]{64}$/.test(name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return [];
+    }
+    throw error;
+  }
+}
+
+/** Where it lies: its record says which provider made its root, which may be another one than this process would choose. */
+export function placesOnDisk(context: RunContext, id: string): ContainerPlaces {
+  const places = containerPlaces(context.paths, context.state, id, context.provider);
+  const provider = readRecord(places.record)?.rootfsProvider ?? context.provider;
+  return provider === context.provider ? places : containerPlaces(context.paths, context.state, id, provider);
+}
+
+/** What nobody has a supervisor, a network or a cgroup for yet: the folders and the name of a creation that failed. */
+export function removeUnstarted(places: ContainerPlaces, nameLink: string, volumes: readonly string[]): void {
+  rmSync(nameLink, { force: true });
+  for (const path of [...volumes, places.runtime, places.bundle]) {
+    rmSync(path, { recursive: true, force: true });
+  }
+}
+
+function readSection(path: string): DinghySection | undefined {
+  try {
+    return (JSON.parse(readFileSync(path, 'utf8')) as RuntimeSpec).dinghy;
+  } catch {
+    return undefined; // never written, or torn: then nothing was started with it
+  }
+}
+
+// A name or an address that was freed and taken again is another container's.
+function isStillOurs(context: RunContext, path: string, id: string): boolean {
+  try {
+    const owner = dirname(path) === context.paths.names ? readlinkSync(path) : readFileSync(path, 'utf8');
+    return owner === id;
+  } catch {
+    return false;
+  }
+}
+
+function isAbandoned(places: ContainerPlaces): boolean {
+  const bundle = statSync(places.bundle, { throwIfNoEntry: false });
+  const lock = statSync(places.lock, { throwIfNoEntry: false });
+  return bundle !== undefined && lock === undefined && Date.now() - bundle.mtimeMs > abandonedAfterMs;
+}

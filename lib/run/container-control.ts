@@ -1,0 +1,341 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+import { DinghyError, isDinghyError } from '../errors';
+import { abortable, sleep, throwIfAborted } from '../util/abort';
+import { cleanContainer, removeTrees } from './clean';
+import type { RunContext } from './context';
+import type { CreatedContainer } from './create';
+import type { RemoveOptions, StopOptions, WaitOptions } from './handle';
+import type { WaitResult } from './exec-result';
+import type { ContainerPlaces } from './places';
+import type { ContainerRecord } from './record';
+import { checkSignalName } from './settle-options';
+import { checkReply } from './start-error';
+import { observe, type SupervisorState, waitResult } from './state';
+import { SupervisorLink, takeLock } from './supervisor-link';
+
+/** How long a supervisor may take from getting the lock to serving its socket, or from its last answer to letting go of it. */
+const handoverMs = 5000;
+
+/**
+ * The verbs of one container: through its supervisor while there is one, on the files it left when there's none. An owned one
+ * has a lifeline here: the connection whose end is the container's.
+ */
+export class ContainerControl {
+  readonly context: RunContext;
+  readonly places: ContainerPlaces;
+  readonly record: ContainerRecord;
+  #lifeline: SupervisorLink | undefined;
+  #opened: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(context: RunContext, places: ContainerPlaces, record: ContainerRecord) {
+    this.context = context;
+    this.places = places;
+    this.record = record;
+  }
+
+  /** Takes over a container that was just created. An owned one has its supervisor from now on. */
+  static adopt(context: RunContext, created: CreatedContainer): ContainerControl {
+    const control = new ContainerControl(context, created.places, created.record);
+    control.#launch(created.lockFd, !created.record.detached);
+    return control;
+  }
+
+  /** It was made here and ends with this process. */
+  get isOwned(): boolean {
+    return this.#lifeline !== undefined;
+  }
+
+  /** The supervisor has read the configuration. @throws what it refused */
+  async opened(): Promise<void> {
+    await this.#opened;
+  }
+
+  async start(): Promise<void> {
+    const doing = `cannot start container ${this.record.name}`;
+    await this.#withSupervisor(async (link) => {
+      await this.#opened;
+      await link.request(doing, 'start');
+    });
+  }
+
+  async stop({ stopSignal, timeoutMs, signal }: StopOptions): Promise<void> {
+    throwIfAborted(signal);
+    const number = stopSignal === undefined ? undefined : checkSignalName('stopSignal', stopSignal);
+    await this.#withLink(async (link) => {
+      const stopped = link.request(`cannot stop container ${this.record.name}`, 'stop', {
+        ...(number === undefined ? {} : { signal: number }),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      });
+      await abortable(stopped, signal);
+    });
+  }
+
+  async kill(signalName: string): Promise<void> {
+    const number = checkSignalName('signal', signalName);
+    const found = await this.#withLink(async (link) => {
+      await link.request(`cannot signal container ${this.record.name}`, 'signal', { signal: number });
+    });
+    if (!found) {
+      throw this.notRunning();
+    }
+  }
+
+  async restart(options: StopOptions): Promise<void> {
+    await this.stop(options);
+    throwIfAborted(options.signal);
+    await this.start();
+  }
+
+  async setPaused(paused: boolean): Promise<void> {
+    const op = paused ? 'pause' : 'unpause';
+    const found = await this.#withLink(async (link) => {
+      await link.request(`cannot ${op} container ${this.record.name}`, op);
+    });
+    if (!found) {
+      throw this.notRunning();
+    }
+  }
+
+  async remove({ force = false, volumes = false }: RemoveOptions): Promise<void> {
+    const found = await this.#withLink(async (link) => {
+      const state = await link.subscribe();
+      if (!force && (state.status === 'running' || state.status === 'paused')) {
+        throw this.#running();
+      }
+      const reply = await link.control.request('remove', { force });
+      if (!reply.ok && reply.error.errno === 16) {
+        throw this.#running();
+      }
+      checkReply(`cannot remove container ${this.record.name}`, reply);
+    });
+    if (!found || volumes) {
+      await this.#removeFiles(volumes);
+    }
+  }
+
+  /** Idempotent, also at the same time. An owned container is gone afterwards, whatever state it was in. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** It is gone, owned or not: what undoes a creation. */
+  async discard(): Promise<void> {
+    if (this.isOwned) {
+      return this.close();
+    }
+    await this.remove({ force: true, volumes: true }).catch((error: unknown) => {
+      if (!isDinghyError(error) || error.code !== 'ERR_CONTAINER_NOT_FOUND') {
+        throw error;
+      }
+    });
+  }
+
+  async wait({ condition = 'not-running', signal }: WaitOptions): Promise<WaitResult> {
+    throwIfAborted(signal);
+    const before = observe(this.places).state;
+    const next = condition === 'next-exit' && before?.status === 'stopped' ? before : undefined;
+    const result = await this.#waitForEnd(next, signal);
+    while (condition === 'removed' && existsSync(this.places.bundle)) {
+      await sleep(20, signal);
+    }
+    return result;
+  }
+
+  /** A connection of its own, for what lasts: the caller closes it. Undefined when no supervisor serves the container. */
+  async connect(): Promise<SupervisorLink | undefined> {
+    await this.#opened;
+    for (let waitedMs = 0; ; waitedMs += 5) {
+      const link = await SupervisorLink.connect(this.places);
+      // Between taking the lock and listening, and between its last word and its end, a supervisor can't be reached.
+      if (link || waitedMs >= handoverMs || !observe(this.places).alive) {
+        return link;
+      }
+      await sleep(5);
+    }
+  }
+
+  /** The same; starts a supervisor, without starting the container, when there is none. */
+  async connectOrLaunch(): Promise<SupervisorLink> {
+    for (const deadline = Date.now() + handoverMs; ;) {
+      const link = await this.connect();
+      if (link) {
+        return link;
+      }
+      const lockFd = takeLock(this.places.lock);
+      if (lockFd !== undefined) {
+        return this.#launch(lockFd, false);
+      }
+      if (!existsSync(this.places.lock)) {
+        throw this.notFound();
+      }
+      if (Date.now() > deadline) {
+        throw new DinghyError({
+          code: 'ERR_SUPERVISOR',
+          message: `container ${this.record.name} is locked, but nobody serves it: another process may be removing it`,
+        });
+      }
+      await sleep(5);
+    }
+  }
+
+  notRunning(): DinghyError {
+    if (!existsSync(this.places.record)) {
+      return this.notFound();
+    }
+    return new DinghyError({
+      code: 'ERR_CONTAINER_NOT_RUNNING',
+      message: `container ${this.record.name} is not running: start it first`,
+      details: { container: this.record.id },
+    });
+  }
+
+  notFound(): DinghyError {
+    return new DinghyError({
+      code: 'ERR_CONTAINER_NOT_FOUND',
+      message: `container ${this.record.name} does not exist any more: it was removed`,
+      details: { container: this.record.id },
+    });
+  }
+
+  /** The lifeline while it serves, else what another process may have left to connect to. */
+  async #withLink(work: (link: SupervisorLink) => Promise<void>): Promise<boolean> {
+    const held = this.#heldLink();
+    if (held) {
+      await this.#opened;
+      await work(held);
+      return true;
+    }
+    if (!existsSync(this.places.record)) {
+      throw this.notFound();
+    }
+    const link = await this.connect();
+    try {
+      if (link) {
+        await work(link);
+      }
+      return link !== undefined;
+    } finally {
+      link?.close();
+    }
+  }
+
+  async #withSupervisor(work: (link: SupervisorLink) => Promise<void>): Promise<void> {
+    const held = this.#heldLink();
+    const link = held ?? (await this.connectOrLaunch());
+    try {
+      await work(link);
+    } finally {
+      if (link !== held) {
+        link.close();
+      }
+    }
+  }
+
+  #heldLink(): SupervisorLink | undefined {
+    return this.#lifeline && !this.#lifeline.isClosed ? this.#lifeline : undefined;
+  }
+
+  #launch(lockFd: number, hold: boolean): SupervisorLink {
+    const { link, opened } = SupervisorLink.launch(this.context, this.places, lockFd, hold);
+    this.#opened = opened.then((reply) => {
+      checkReply(`cannot set up container ${this.record.name}`, reply);
+    });
+    this.#opened.catch(() => undefined); // the next call that needs the supervisor tells
+    if (hold) {
+      this.#lifeline = link;
+    }
+    return link;
+  }
+
+  async #close(): Promise<void> {
+    const lifeline = this.#lifeline;
+    if (!lifeline) {
+      return;
+    }
+    if (!lifeline.isClosed) {
+      const reply = await lifeline.control.request('remove', { force: true }).catch(() => undefined);
+      lifeline.close();
+      if (reply?.ok) {
+        return;
+      }
+    }
+    await this.#removeFiles(true);
+  }
+
+  async #removeFiles(volumes: boolean): Promise<void> {
+    const options = { volumes: volumes || !this.record.detached };
+    // A supervisor that answered its last request still holds the lock for a moment.
+    for (const deadline = Date.now() + handoverMs; existsSync(this.places.bundle); await sleep(5)) {
+      if ((await cleanContainer(this.context, this.record.id, options)) || Date.now() > deadline) {
+        break;
+      }
+    }
+    const folders = this.record.mounts.filter(({ anonymous }) => anonymous).map(({ source }) => dirname(source));
+    if (options.volumes && folders.some((folder) => existsSync(folder))) {
+      await removeTrees(this.context, folders);
+    }
+  }
+
+  async #waitForEnd(previous: SupervisorState | undefined, signal: AbortSignal | undefined): Promise<WaitResult> {
+    for (;;) {
+      const held = this.#heldLink();
+      const link = held ?? (await abortable(this.connect(), signal));
+      const following = link && this.#followToEnd(link, previous, signal);
+      const last = await following?.finally(() => (held ? undefined : link?.close()));
+      if (last) {
+        return waitResult(last);
+      }
+      const { alive, state, dead } = observe(this.places);
+      if (!alive && state && (dead || hasEnded(state, previous))) {
+        return waitResult(state);
+      }
+      if (!existsSync(this.places.bundle)) {
+        if (state) {
+          return waitResult(state);
+        }
+        throw this.notFound();
+      }
+      await sleep(20, signal);
+    }
+  }
+
+  /** The state it ended in, or undefined when the supervisor went away without telling. */
+  async #followToEnd(
+    link: SupervisorLink,
+    previous: SupervisorState | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<SupervisorState | undefined> {
+    await abortable(link.subscribe(), signal).catch((error: unknown) => {
+      if ((error as DinghyError).code !== 'ERR_SUPERVISOR') {
+        throw error;
+      }
+    });
+    for (;;) {
+      const { state, version } = link;
+      if (state && hasEnded(state, previous)) {
+        return state;
+      }
+      if (link.isClosed) {
+        return undefined;
+      }
+      await link.changed(version, signal);
+      throwIfAborted(signal);
+    }
+  }
+
+  #running(): DinghyError {
+    return new DinghyError({
+      code: 'ERR_CONTAINER_RUNNING',
+      message: `container ${this.record.name} is running: stop it first, or remove it with force`,
+      details: { container: this.record.id },
+    });
+  }
+}
+
+function hasEnded(state: SupervisorState, previous: SupervisorState | undefined): boolean {
+  return state.status === 'stopped' && (!previous || state.finishedAt !== previous.finishedAt);
+}

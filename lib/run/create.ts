@@ -1,0 +1,170 @@
+import { chmodSync, chownSync, closeSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+import type { ImageConfig } from '../oci/image-config';
+import { makeRuntimeSpec, type Placement, stopSignal } from '../oci/runtime-spec';
+import type { ContainerSettings } from '../oci/settings';
+import type { NetworkSection, RuntimeSpec } from '../oci/spec-types';
+import { cleanContainer, removeUnstarted } from './clean';
+import type { RunContext } from './context';
+import { resolveDevices } from './devices';
+import { containerHostname, writeEtcFiles } from './etc-files';
+import { layInitialFiles } from './initial-files';
+import { reserveNetwork } from './network-place';
+import type { ContainerPlaces } from './places';
+import type { ContainerRecord } from './record';
+import { reserve } from './reserve';
+import { seccompFilter } from './seccomp-filter';
+import { resolveMounts } from './volumes';
+
+/** The image a container is made of, ready to be mounted. */
+export interface CreateImage {
+  /** As it was named. */
+  reference: string;
+  id: string;
+  config: ImageConfig;
+  /** Layer folders, topmost first. */
+  lower: string[];
+}
+
+/** A container on disk that no supervisor serves yet. Its lock is held by `lockFd`. */
+export interface CreatedContainer {
+  record: ContainerRecord;
+  places: ContainerPlaces;
+  lockFd: number;
+  /** Takes it all back. */
+  undo: () => void;
+}
+
+/** Everything of the container is on disk and reserved. After a failure nothing of it is. */
+export async function createContainer(
+  context: RunContext,
+  image: CreateImage,
+  settings: ContainerSettings,
+): Promise<CreatedContainer> {
+  const reservation = await reserve(context, settings.name, async (id) => {
+    await cleanContainer(context, id, { volumes: true });
+  });
+  const { places, lockFd, nameLink } = reservation;
+  const made = { folders: [] as string[], ...(settings.detached ? {} : { owner: places.id }) };
+  let release = (): void => undefined;
+  const undo = (): void => {
+    release();
+    removeUnstarted(places, nameLink, made.folders);
+  };
+  try {
+    const network = reserveNetwork(context, places.id, settings, image.config);
+    release = network.undo;
+    makeFolders(places, image.lower);
+    layInitialFiles(places.upper, image.lower, settings.files);
+    const mounts = resolveMounts(context.paths, image.config, settings, made);
+    const hostname = containerHostname(places.id, settings);
+    const filter = await seccompFilter(context, settings);
+    const placement: Placement = {
+      id: places.id,
+      name: reservation.name,
+      hostname,
+      rootfs: {
+        type: 'overlay',
+        lower: image.lower,
+        upper: places.upper,
+        work: places.work,
+        // Otherwise an unmount would sync the whole file system of the upper: nothing of an owned container outlives it.
+        volatile: !settings.detached,
+        userxattr: context.rootless !== undefined,
+      },
+      network: network.section,
+      mounts,
+      devices: resolveDevices(settings),
+      files: writeEtcFiles(places.etc, settings, hostname, network.section),
+      cgroupsPath: `/dinghy/${places.id}`,
+      logPath: places.log,
+      lock: places.lock,
+      release: [nameLink, ...network.release],
+      trees: treesOf(places, settings, made.folders),
+      ...(context.rootless ? { rootless: context.rootless } : {}),
+      ...(filter === undefined ? {} : { seccompFilter: filter }),
+    };
+    const spec = makeRuntimeSpec(image.config, settings, placement);
+    writeFileSync(places.config, JSON.stringify(spec), { mode: 0o600 });
+    const record = makeRecord(context, image, settings, spec, placement);
+    writeRecord(places, record);
+    return { record, places, lockFd, undo };
+  } catch (error) {
+    closeSync(lockFd);
+    undo();
+    throw error;
+  }
+}
+
+/** Written last and by rename: who finds a record finds all else. */
+function writeRecord(places: ContainerPlaces, record: ContainerRecord): void {
+  const draft = `${places.record}.new`;
+  writeFileSync(draft, JSON.stringify(record), { mode: 0o600 });
+  renameSync(draft, places.record);
+}
+
+function makeFolders(places: ContainerPlaces, lower: readonly string[]): void {
+  mkdirSync(places.runtime, { recursive: true, mode: 0o700 });
+  for (const folder of [places.upper, places.work, places.etc, dirname(places.log)]) {
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+  }
+  // There from the start, so that whoever attaches has it open before its first byte.
+  writeFileSync(places.log, '', { mode: 0o600 });
+  // The root of the merged tree has the mode and owner of its topmost layer, which is the upper.
+  const model = lower[0] === undefined ? undefined : statSync(lower[0]);
+  chmodSync(places.upper, model ? model.mode & 0o7777 : 0o755);
+  if (model && process.geteuid?.() === 0) {
+    chownSync(places.upper, model.uid, model.gid);
+  }
+}
+
+function treesOf(places: ContainerPlaces, settings: ContainerSettings, volumes: readonly string[]): string[] {
+  // As `docker run --rm` does, a container that removes itself takes its anonymous volumes along; so does an owned one.
+  const own = settings.detached && !settings.autoRemove ? [] : volumes;
+  return [places.bundle, places.runtime, ...own];
+}
+
+function makeRecord(
+  context: RunContext,
+  image: CreateImage,
+  settings: ContainerSettings,
+  spec: RuntimeSpec,
+  { id, name, hostname, mounts, network }: Placement,
+): ContainerRecord {
+  const { memoryBytes: memory, memorySwapBytes: memorySwap, cpus, cpuset, pids } = settings;
+  return {
+    version: 1,
+    id,
+    name,
+    image: image.reference,
+    imageId: image.id,
+    created: new Date().toISOString(),
+    detached: settings.detached,
+    autoRemove: settings.autoRemove,
+    ownerPid: process.pid,
+    rootfsProvider: context.provider,
+    labels: settings.labels,
+    env: spec.process.env,
+    args: spec.process.args,
+    workdir: spec.process.cwd,
+    user: settings.user ?? image.config.user,
+    hostname,
+    tty: settings.terminal !== undefined,
+    openStdin: settings.openStdin,
+    ports: network.mode === 'bridge' ? network.ports : [],
+    mounts: [...mounts],
+    network: networkRecord(network),
+    limits: { memory, memorySwap, cpus, cpuset, pids },
+    stopSignal: stopSignal(image.config, settings),
+    stopTimeoutMs: settings.stopTimeoutMs,
+  };
+}
+
+function networkRecord(network: NetworkSection): ContainerRecord['network'] {
+  if (network.mode !== 'bridge') {
+    return { mode: network.mode };
+  }
+  const { mode, address, gateway, mac } = network;
+  return { mode, address, gateway, mac };
+}

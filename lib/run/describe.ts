@@ -1,0 +1,81 @@
+import { readRecord } from './record';
+import type { ContainerControl } from './container-control';
+import type { ContainerInspect, ContainerStatus, NetworkEndpoint } from './inspect';
+import type { ContainerRecord } from './record';
+import { type Observation, observe, supervisorKilled, waitResult } from './state';
+import { signalName } from '../oci/signals';
+
+/** What is known of the container now. @throws ERR_CONTAINER_NOT_FOUND */
+export function describeContainer(control: ContainerControl): ContainerInspect {
+  const record = readRecord(control.places.record);
+  if (!record) {
+    throw control.notFound();
+  }
+  const seen = observe(control.places);
+  const { state } = seen;
+  const status = statusOf(seen);
+  const isOver = status === 'exited' || status === 'dead';
+  const end = isOver ? waitResult(state) : undefined;
+  const error = status === 'dead' ? supervisorKilled : state?.error;
+  return {
+    id: record.id,
+    name: record.name,
+    image: record.image,
+    imageId: record.imageId,
+    status,
+    ...(state && state.pid > 0 && seen.alive ? { pid: state.pid } : {}),
+    ...(end ? { exitCode: end.exitCode, signal: end.signal } : {}),
+    oomKilled: state?.oomKilled ?? false,
+    ...(error ? { error } : {}),
+    created: new Date(record.created),
+    ...(state?.startedAt ? { startedAt: new Date(state.startedAt) } : {}),
+    ...(state?.finishedAt && isOver ? { finishedAt: new Date(state.finishedAt) } : {}),
+    restartCount: state?.restartCount ?? 0,
+    detached: record.detached,
+    command: record.args,
+    workdir: record.workdir,
+    user: record.user,
+    env: Object.fromEntries(record.env.map(splitVariable)),
+    labels: record.labels,
+    hostname: record.hostname,
+    tty: record.tty,
+    ports: seen.alive && state && state.ports.length > 0 ? state.ports : record.ports,
+    mounts: record.mounts.map(({ type, name, source, target, readOnly }) => ({
+      type,
+      ...(name === undefined ? {} : { name }),
+      ...(source === '' ? {} : { source }),
+      target,
+      readOnly,
+    })),
+    limits: record.limits,
+    networks: networksOf(record),
+    stopSignal: signalName(record.stopSignal),
+    stopTimeoutMs: record.stopTimeoutMs,
+    logPath: control.places.log,
+  };
+}
+
+export function statusOf({ alive, state, dead }: Observation): ContainerStatus {
+  if (dead) {
+    return 'dead';
+  }
+  switch (state?.status) {
+    case 'running':
+    case 'paused':
+      return alive ? state.status : 'dead';
+    case 'stopped':
+      return 'exited';
+    default:
+      return 'created';
+  }
+}
+
+function networksOf({ network }: ContainerRecord): Record<string, NetworkEndpoint> {
+  const { mode, address, gateway, mac } = network;
+  return { [mode]: mode === 'bridge' ? { address, gateway, mac, aliases: [] } : { aliases: [] } };
+}
+
+function splitVariable(entry: string): [string, string] {
+  const equals = entry.indexOf('=');
+  return [entry.slice(0, equals), entry.slice(equals + 1)];
+}

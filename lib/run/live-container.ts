@@ -1,0 +1,153 @@
+import { LogAttachment } from './attach';
+import type { Attachment, ContainerProcess } from './container-process';
+import { ContainerControl } from './container-control';
+import { armDeadline, execInContainer } from './exec';
+import { execOptionNames, settleCollect, settleSpawn } from './exec-options';
+import type { ExecResult, WaitResult } from './exec-result';
+import type { AttachOptions, ContainerHandle, RemoveOptions, StopOptions, WaitForOptions, WaitOptions } from './handle';
+import { describeContainer } from './describe';
+import type { ContainerInspect } from './inspect';
+import { JoinedProcess } from './joined-process';
+import type { LogEntry, LogOptions } from './log-entry';
+import { isRunning, readLogs, settleLogs } from './logs';
+import type { ExecOptions, SpawnOptions } from './options';
+import { publishedPort } from './ports';
+import { checkSignalName } from './settle-options';
+import { observe, type PortBinding } from './state';
+import { settleConditions, waitForConditions } from './wait-for';
+import type { WaitCondition } from './wait-condition';
+import { checkBoolean, checkChoice, checkDuration, checkOptions, checkSignal } from '../util/checks';
+
+const waitConditions = ['not-running', 'next-exit', 'removed'] as const;
+
+/** Checks what the user gave, and hands it to the parts that do it. */
+export class LiveContainer implements ContainerHandle {
+  readonly control: ContainerControl;
+
+  constructor(control: ContainerControl) {
+    this.control = control;
+  }
+
+  get id(): string {
+    return this.control.record.id;
+  }
+
+  get name(): string {
+    return this.control.record.name;
+  }
+
+  get image(): string {
+    return this.control.record.image;
+  }
+
+  async start(): Promise<void> {
+    await this.control.start();
+  }
+
+  async stop(options: StopOptions): Promise<void> {
+    await this.control.stop(settleStop('stop', options));
+  }
+
+  async kill(signalName: string): Promise<void> {
+    checkSignalName('signal', signalName);
+    await this.control.kill(signalName);
+  }
+
+  async restart(options: StopOptions): Promise<void> {
+    await this.control.restart(settleStop('restart', options));
+  }
+
+  async pause(): Promise<void> {
+    await this.control.setPaused(true);
+  }
+
+  async unpause(): Promise<void> {
+    await this.control.setPaused(false);
+  }
+
+  async remove(options: RemoveOptions): Promise<void> {
+    const { force, volumes } = checkOptions('remove', options, ['force', 'volumes']);
+    await this.control.remove({
+      force: force === undefined ? false : checkBoolean('force', force),
+      volumes: volumes === undefined ? false : checkBoolean('volumes', volumes),
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.control.close();
+  }
+
+  async wait(options: WaitOptions): Promise<WaitResult> {
+    const { condition, signal } = checkOptions('wait', options, ['condition', 'signal']);
+    return this.control.wait({
+      ...(condition === undefined ? {} : { condition: checkChoice('condition', condition, waitConditions) }),
+      ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
+    });
+  }
+
+  async inspect(): Promise<ContainerInspect> {
+    return describeContainer(this.control);
+  }
+
+  async exec(argv: readonly string[], options: ExecOptions): Promise<ExecResult<string | Buffer>> {
+    const settings = settleSpawn(argv, options, execOptionNames);
+    const collect = settleCollect(options as Record<string, unknown>);
+    this.#assertRunning();
+    return execInContainer(this.control.places, settings, collect);
+  }
+
+  async spawn(argv: readonly string[], options: SpawnOptions): Promise<ContainerProcess> {
+    const settings = settleSpawn(argv, options);
+    this.#assertRunning();
+    const child = await JoinedProcess.start(this.control.places, settings);
+    const deadline = armDeadline(settings);
+    deadline.onFired(() => child.abandon());
+    void child.ended.then(() => deadline.disarm());
+    return child;
+  }
+
+  async attach(options: AttachOptions): Promise<Attachment> {
+    const { stdin, signal } = checkOptions('attach', options, ['stdin', 'signal']);
+    return LogAttachment.open(this.control, {
+      ...(stdin === undefined ? {} : { stdin: checkBoolean('stdin', stdin) }),
+      ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
+    });
+  }
+
+  logs(options: LogOptions): AsyncIterable<LogEntry<string | Buffer>> {
+    const { control } = this;
+    return {
+      // Checked when it is read: a method that returns an iterator rejects there, and throws nowhere.
+      [Symbol.asyncIterator]: async function* () {
+        yield* readLogs(control, settleLogs(options));
+      },
+    };
+  }
+
+  async waitFor(conditions: readonly WaitCondition[], options: WaitForOptions): Promise<void> {
+    await waitForConditions(this.control, settleConditions('conditions', conditions), options);
+  }
+
+  async port(port: number | string): Promise<PortBinding> {
+    const { state } = observe(this.control.places);
+    return publishedPort(this.name, state?.ports ?? [], port);
+  }
+
+  #assertRunning(): void {
+    if (!isRunning(this.control)) {
+      throw this.control.notRunning();
+    }
+  }
+}
+
+function settleStop(where: string, options: StopOptions): StopOptions {
+  const { stopSignal, timeoutMs, signal } = checkOptions(where, options, ['stopSignal', 'timeoutMs', 'signal']);
+  if (stopSignal !== undefined) {
+    checkSignalName('stopSignal', stopSignal);
+  }
+  return {
+    ...(stopSignal === undefined ? {} : { stopSignal: stopSignal as string }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs: checkDuration('timeoutMs', timeoutMs) }),
+    ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
+  };
+}

@@ -1,0 +1,157 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+
+import { flock } from '../native/binding';
+import { type ControlEvent, ControlConnection } from '../native/control';
+import type { Reply } from '../native/protocol';
+import { startTask } from '../native/task';
+import { onAbort } from '../util/abort';
+import type { RunContext } from './context';
+import type { ContainerPlaces } from './places';
+import { checkReply } from './start-error';
+import type { SupervisorState } from './state';
+
+/** A connection to one container's supervisor, with what it last told of the state. */
+export class SupervisorLink {
+  readonly control: ControlConnection;
+  #state: SupervisorState | undefined;
+  #version = 0;
+  #wakers = new Set<() => void>();
+
+  private constructor(connect: (onEvent: (event: ControlEvent) => void) => ControlConnection) {
+    this.control = connect((event) => this.#onEvent(event));
+    void this.control.closed.then(() => this.#wake());
+  }
+
+  /**
+   * A supervisor is running; it holds the lock of `lockFd`, which is closed here. The request `open` is on its way: `opened`
+   * tells how it went. With `hold` the container ends when this connection does.
+   */
+  static launch(
+    context: RunContext,
+    places: ContainerPlaces,
+    lockFd: number,
+    hold: boolean,
+  ): { link: SupervisorLink; opened: Promise<Reply> } {
+    try {
+      mkdirSync(places.runtime, { recursive: true, mode: 0o700 });
+      const link = new SupervisorLink(
+        (onEvent) =>
+          startTask('supervise', {
+            extraFds: [lockFd],
+            // In a user namespace of its own the supervisor makes the pid namespace itself, for which it has no right yet.
+            newPidNamespace: context.rootless === undefined,
+            hold,
+            onEvent,
+          }).control,
+      );
+      const opened = link.control.request('open', { bundle: places.bundle, socket: places.socket });
+      opened.catch(() => undefined); // whoever needs it awaits it
+      return { link, opened };
+    } finally {
+      closeSync(lockFd);
+    }
+  }
+
+  /** Undefined when no supervisor serves the container. */
+  static async connect(places: ContainerPlaces): Promise<SupervisorLink | undefined> {
+    let onEvent = (_event: ControlEvent): void => undefined;
+    try {
+      const control = await ControlConnection.connect(places.socket, { onEvent: (event) => onEvent(event) });
+      return new SupervisorLink((listener) => {
+        onEvent = listener;
+        return control;
+      });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ECONNRESET') {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** What it last told; undefined before the first event. */
+  get state(): SupervisorState | undefined {
+    return this.#state;
+  }
+
+  /** Grows with each event and when the connection ends: compare it to know whether something was missed. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get isClosed(): boolean {
+    return this.control.isClosed;
+  }
+
+  /** @throws what the supervisor says, as a typed error; ERR_SUPERVISOR when it ended first */
+  async request(doing: string, op: string, fields: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
+    return checkReply(doing, await this.control.request(op, fields));
+  }
+
+  /** From now on the state is known and followed; the answer's state and the events after it leave no gap. */
+  async subscribe(options: { log?: boolean } = {}): Promise<SupervisorState> {
+    const reply = await this.request('cannot follow the container', 'subscribe', { log: options.log ?? false });
+    this.#state = reply['state'] as SupervisorState;
+    return this.#state;
+  }
+
+  /**
+   * Resolves at the next event after `version`, when the connection ends, or when the signal fires. Keeps Node alive meanwhile.
+   */
+  async changed(version: number, signal?: AbortSignal): Promise<void> {
+    if (this.#version !== version || this.isClosed || signal?.aborted) {
+      return;
+    }
+    const release = this.control.retain();
+    let waker = (): void => undefined;
+    let unhook = (): void => undefined;
+    try {
+      await new Promise<void>((resolve) => {
+        waker = resolve;
+        this.#wakers.add(waker);
+        unhook = onAbort(signal, resolve);
+      });
+    } finally {
+      unhook();
+      this.#wakers.delete(waker);
+      release();
+    }
+  }
+
+  close(): void {
+    this.control.close();
+  }
+
+  #onEvent(event: ControlEvent): void {
+    if (event.event === 'state') {
+      this.#state = event as unknown as SupervisorState;
+    }
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#version++;
+    const wakers = [...this.#wakers];
+    this.#wakers.clear();
+    wakers.forEach((wake) => wake());
+  }
+}
+
+/** The container's lock, taken for this process, or undefined while somebody has it. The caller closes it or hands it on. */
+export function takeLock(path: string): number | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r+');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return undefined;
+    }
+    throw error;
+  }
+  if (flock(fd, 'exclusive')) {
+    return fd;
+  }
+  closeSync(fd);
+  return undefined;
+}
