@@ -47,7 +47,7 @@ export function openBridgeNetwork(options: OpenNetworkOptions): BridgeNetwork {
   const addresses = join(folder, 'addresses');
   mkdirSync(addresses, { recursive: true, mode: 0o700 });
   let record = readRecord(file);
-  if (!record || record.bridge !== bridge || (collides(record, options) && readdirSync(addresses).length === 0)) {
+  if (record?.bridge !== bridge || (collides(record, options) && readdirSync(addresses).length === 0)) {
     const subnet = chooseSubnet(routesOf(options), folder);
     writeRecord(file, { bridge, subnet, gateway: gatewayOf(subnet) }, record !== undefined);
     record = readRecord(file);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { claimAddress, macOf } from '../../../lib/network/addresses';
-import { parseSubnet, type Subnet } from '../../../lib/network/ipv4';
+import { parseSubnet } from '../../../lib/network/ipv4';
 
 let folder: string;
 

@@ -1,12 +1,4 @@
-import {
-  formatIpv4,
-  formatSubnet,
-  overlaps,
-  parseIpv4,
-  parseSubnet,
-  sizeOf,
-  type Subnet,
-} from '../../../lib/network/ipv4';
+import { formatIpv4, formatSubnet, overlaps, parseIpv4, parseSubnet, sizeOf } from '../../../lib/network/ipv4';
 
 test('addresses are read and written as unsigned numbers', () => {
   expect(parseIpv4('10.1.2.3')).toBe(0x0a010203);

@@ -1,4 +1,4 @@
-import { formatSubnet, parseSubnet, type Subnet } from '../../../lib/network/ipv4';
+import { formatSubnet, parseSubnet } from '../../../lib/network/ipv4';
 import { chooseSubnet, gatewayOf, parseRoutes, type Route, readRoutes } from '../../../lib/network/pool';
 
 const table = `Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
