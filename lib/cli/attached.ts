@@ -3,8 +3,8 @@ import type { Context } from './context';
 import { relay } from './streams';
 
 export interface AttachedOptions {
-  /** Relay our stdin to the container's. */
-  stdin: boolean;
+  /** Relay our stdin to the container's; undefined: if it was made with an open one. */
+  stdin: boolean | undefined;
   /** Pass the signals this process gets on to the container. */
   proxySignals: boolean;
   /** It was not started yet: start it once its streams are attached, so that no byte is missed. */
@@ -32,7 +32,7 @@ export async function attachAndWait(context: Context, container: Container, opti
     if (options.start) await container.start();
     running = true;
     pending.forEach(send);
-    if (options.stdin) context.stdin.pipe(attachment.stdin);
+    if (options.stdin !== false) context.stdin.pipe(attachment.stdin);
     // A container that closed its stdin is no error of ours.
     attachment.stdin.on('error', () => context.stdin.unpipe());
     const [result] = await Promise.all([ended, output]);

@@ -14,7 +14,7 @@ export function configure(command: Command, context: Context): void {
       const { status } = await container.inspect();
       if (status !== 'running')
         throw new UsageError(`you cannot attach to a container that is ${status}: start it first`);
-      const options = { stdin: flags.stdin, proxySignals: flags.sigProxy, start: false };
+      const options = { stdin: flags.stdin ? undefined : false, proxySignals: flags.sigProxy, start: false };
       throw new ExitStatus(await attachAndWait(context, container, options));
     });
 }

@@ -20,7 +20,7 @@ if [ ! -d "$datadir/mysql" ]; then
     echo '[ERROR] [Entrypoint]: Database is uninitialized and password option is not specified: set MARIADB_ROOT_PASSWORD' >&2
     exit 1
   fi
-  mariadb-install-db --datadir="$datadir" --auth-root-authentication-method=normal --skip-test-db >/dev/null
+  mariadb-install-db --rpm --datadir="$datadir" --auth-root-authentication-method=normal --skip-test-db >/dev/null
   "$@" --skip-networking --socket="$socket" &
   server=$!
   for _ in $(seq 300); do

@@ -1,0 +1,42 @@
+import { spawnSync } from 'node:child_process';
+
+import { repository } from '../support/e2e';
+
+// Measured in fresh processes, for Node caches what is loaded; the median, for the machine is shared.
+function medianMs(program: string): number {
+  const times = Array.from({ length: 9 }, () => {
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], { cwd: repository, encoding: 'utf8' });
+    if (stderr !== '') throw new Error(stderr);
+    return Number(stdout);
+  });
+  return times.sort((left, right) => left - right)[4] as number;
+}
+
+test("require('dinghy') takes at most 20 ms", () => {
+  const program = "const t = performance.now(); require('dinghy'); console.log(performance.now() - t)";
+  expect(medianMs(program)).toBeLessThanOrEqual(20);
+});
+
+test('what is not needed yet is not loaded', () => {
+  const program = "require('dinghy'); console.log(Object.keys(require.cache).join('\\n'))";
+  const { stdout } = spawnSync(process.execPath, ['-e', program], { cwd: repository, encoding: 'utf8' });
+  expect(stdout).toContain('dist/index.js');
+  expect(stdout).not.toMatch(/vendor\/got|node_modules\/(tar|commander|debug)\//);
+});
+
+test('import and require give the same classes', () => {
+  const program = `
+    import * as esm from 'dinghy';
+    import { createRequire } from 'node:module';
+    const cjs = createRequire(process.cwd() + '/x.js')('dinghy');
+    const names = (module) => Object.keys(module).filter((name) => !['default', '__esModule', 'module.exports'].includes(name)).sort();
+    console.log(JSON.stringify([names(esm).join(), names(cjs).join(), esm.Runtime === cjs.Runtime]));
+  `;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: repository,
+    encoding: 'utf8',
+  });
+  const [esm, cjs, same] = JSON.parse(stdout) as [string, string, boolean];
+  expect(esm).toBe(cjs);
+  expect(same).toBe(true);
+});
