@@ -1,0 +1,105 @@
+// Archives built byte by byte, a folder to unpack them into, and beside it a canary that nothing may touch.
+#pragma once
+
+// A REQUIRE that fails ends the whole run: there is no exception to leave one test by.
+#ifndef DOCTEST_CONFIG_NO_EXCEPTIONS_BUT_WITH_ALL_ASSERTS
+#define DOCTEST_CONFIG_NO_EXCEPTIONS_BUT_WITH_ALL_ASSERTS
+#endif
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layer/unpack.h"
+
+namespace layer_test {
+
+// The fields of a header block; text as it stands in the block.
+struct Fields {
+  std::string name;
+  char flag = '0';
+  std::string link;
+  std::string mode = "0000644";
+  std::string uid = "0000000";
+  std::string gid = "0000000";
+  std::optional<uint64_t> size;  // of the data if absent
+  std::string raw_size;          // instead of the octal number
+  std::string mtime = "14000000000";
+  std::string magic = std::string("ustar\0" "00", 8);
+  std::string major;
+  std::string minor;
+  std::string prefix;
+  std::map<size_t, std::string> patches;  // bytes by offset, before the checksum
+  bool signed_checksum = false;
+  bool bad_checksum = false;
+};
+
+using Records = std::vector<std::pair<std::string, std::string>>;
+
+std::string octal(uint64_t value, size_t width);
+std::string base256(int64_t value, size_t width);
+std::string pax_records(const Records& records);
+
+class Tar {
+ public:
+  Tar& add(const Fields& fields, const std::string& data = {});
+  Tar& file(const std::string& name, const std::string& data = "x", const std::string& mode = "0000644");
+  Tar& folder(const std::string& name, const std::string& mode = "0000755");
+  Tar& symlink(const std::string& name, const std::string& target);
+  Tar& hardlink(const std::string& name, const std::string& target);
+  Tar& node(const std::string& name, char flag, uint64_t major, uint64_t minor);
+  Tar& pax(const Records& records, char flag = 'x');
+  Tar& pax_text(const std::string& text, char flag = 'x');
+  Tar& meta(char flag, const std::string& data);  // GNU 'L', 'K'
+  Tar& raw(const std::string& bytes);
+  // Without the two zero blocks.
+  [[nodiscard]] const std::string& open() const { return bytes_; }
+  [[nodiscard]] std::string done() const { return bytes_ + std::string(1024, '\0'); }
+
+ private:
+  std::string bytes_;
+};
+
+// A private temporary folder: `root` to unpack into, `canary` beside it.
+class Place {
+ public:
+  Place();
+  ~Place();
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+  layer::UnpackRequest request;
+  // The outcome of the last unpack().
+  std::optional<layer::UnpackResult> result;
+  std::optional<sys::Error> failure;
+
+  bool unpack(const std::string& blob);
+  bool unpack(const Tar& tar) { return unpack(tar.done()); }
+
+  [[nodiscard]] std::string path(const std::string& name) const { return base_ + "/root/" + name; }
+  [[nodiscard]] std::string outside(const std::string& name) const { return base_ + "/" + name; }
+  // A file's content; nothing if it is no file. Links are not followed.
+  [[nodiscard]] std::optional<std::string> content(const std::string& name) const;
+  [[nodiscard]] std::optional<std::string> link(const std::string& name) const;
+  [[nodiscard]] std::optional<struct stat> status(const std::string& name) const;
+  [[nodiscard]] std::optional<std::string> xattr(const std::string& name, const std::string& attribute) const;
+  [[nodiscard]] bool exists(const std::string& name) const { return status(name).has_value(); }
+  [[nodiscard]] bool is_folder(const std::string& name) const;
+  [[nodiscard]] bool is_whiteout(const std::string& name) const;
+  [[nodiscard]] bool is_opaque(const std::string& name) const;
+  // All names in the root, sorted, folders with a slash.
+  [[nodiscard]] std::vector<std::string> names() const;
+  // The canary is as it was made: content, times, link count, and the names beside it.
+  [[nodiscard]] bool untouched() const;
+
+ private:
+  std::string base_;
+  struct stat canary_ = {};
+  struct stat outside_ = {};
+};
+
+}  // namespace layer_test
