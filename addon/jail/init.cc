@@ -26,7 +26,7 @@ sys::Result<void> close_inherited(const InitPlan& plan) {
   std::vector<int> keep = {plan.stdio.in, plan.stdio.out, plan.stdio.err, plan.null, plan.sync};
   keep.insert(keep.end(), plan.cgroup_procs.begin(), plan.cgroup_procs.end());
   for (const auto& [flag, fd] : plan.joined) keep.push_back(fd.get());
-  return close_all_but(std::move(keep));
+  return close_all_but(std::move(keep), plan.null);
 }
 
 sys::Result<void> join_cgroups(const std::vector<int>& procs) {

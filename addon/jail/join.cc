@@ -66,7 +66,7 @@ sys::Error enter_and_fork(const JoinPlan& plan) {
   reset_signals();
   std::vector<int> keep = {plan.stdio.in, plan.stdio.out, plan.stdio.err, plan.null, plan.sync, plan.target.pidfd.get()};
   keep.insert(keep.end(), plan.cgroup_procs.begin(), plan.cgroup_procs.end());
-  SYS_TRY(close_all_but(std::move(keep)));
+  SYS_TRY(close_all_but(std::move(keep), plan.null));
   for (const int fd : plan.cgroup_procs) {
     if (write(fd, "0", 1) != 1) return sys::errno_error("join cgroup");
   }

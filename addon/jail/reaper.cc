@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "jail/stdio.h"
+#include "sys/kernel.h"
 
 namespace jail {
 namespace {
@@ -50,7 +50,7 @@ sys::Result<void> become_reaper(int sync, bool terminal) {
   if (program > 0) {
     // The child's execve closes the other copy, which is how the parent outside learns of it.
     close(sync);
-    (void)close_all_but({0, 1, 2});
+    (void)sys::close_range(3, ~0U, 0);
     forward_and_reap(program, all);
   }
   // A group of its own, so that signals from the terminal reach the program once and not this process as well.

@@ -28,9 +28,12 @@ void give_to(int fd, uid_t uid) {
 
 }  // namespace
 
-sys::Result<void> close_all_but(std::vector<int> keep) {
+sys::Result<void> close_all_but(std::vector<int> keep, int null) {
+  for (int fd = 0; fd <= 2; fd++) {
+    if (fcntl(fd, F_GETFD) < 0 && dup2(null, fd) < 0) return sys::errno_error("dup2");
+  }
   std::sort(keep.begin(), keep.end());
-  unsigned first = 0;
+  unsigned first = 3;
   for (const int fd : keep) {
     if (fd < 0) continue;
     const auto number = static_cast<unsigned>(fd);

@@ -10,8 +10,9 @@
 
 namespace jail {
 
-// Every descriptor but those in `keep` is closed.
-sys::Result<void> close_all_but(std::vector<int> keep);
+// Every descriptor but 0, 1, 2 and those in `keep` is closed; which of the three was not open is `null` now, so that no later descriptor can take its number
+// and be overwritten when the program's stdio is installed.
+sys::Result<void> close_all_but(std::vector<int> keep, int null);
 
 // All signals have their default action. The mask is left: unblock_signals() comes last, when nothing of ours is interrupted any more.
 void reset_signals();
