@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 
 import { DinghyError, isDinghyError } from './errors';
-import { Image, type ImageRecord, type PullOptions } from './image';
+import type { Image, ImageActions, ImageRecord, PullOptions } from './image';
 import { lowerFolders } from './layers/chain';
 import { choosePlatform, parsePlatform } from './oci/platform';
 import { canonicalName, parseReference } from './oci/reference';
@@ -72,11 +72,13 @@ export class ImageAccess {
     return this.store.images.list();
   }
 
-  present(image: StoredImage): Image {
-    return new Image(toRecord(image), {
+  /** What an Image of the store tells, and what it can do. */
+  present(image: StoredImage): { record: ImageRecord; actions: ImageActions } {
+    const actions: ImageActions = {
       tag: async (_record, reference) => this.#tag(image, reference),
       remove: async (_record, { force }) => this.#remove(image, force),
-    });
+    };
+    return { record: toRecord(image), actions };
   }
 
   /** The image to make a container of: here, or pulled, as `pull` says. @throws ERR_IMAGE_NOT_FOUND and what a pull throws */

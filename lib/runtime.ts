@@ -206,20 +206,20 @@ export class Runtime implements AsyncDisposable {
   async pull(reference: string, options: PullOptions = {}): Promise<Image> {
     this.#assertOpen();
     checkOptions('pull', options, pullOptionNames);
-    return this.#images.present(await this.#images.pull(reference, options));
+    return this.#present(await this.#images.pull(reference, options));
   }
 
   /** @throws ERR_IMAGE_NOT_FOUND · ERR_AMBIGUOUS_ID */
   async image(nameOrId: string): Promise<Image> {
     this.#assertOpen();
-    return this.#images.present(await this.#images.get(nameOrId));
+    return this.#present(await this.#images.get(nameOrId));
   }
 
   async images(options: { filters?: ImageFilters } = {}): Promise<Image[]> {
     this.#assertOpen();
     const { filters } = checkOptions('images', options, ['filters']);
     const matches = matchesImage(filters);
-    return (await this.#images.list()).map((image) => this.#images.present(image)).filter(matches);
+    return (await this.#images.list()).map((image) => this.#present(image)).filter(matches);
   }
 
   async create(image: string | Image, options: CreateOptions = {}): Promise<Container> {
@@ -439,6 +439,11 @@ export class Runtime implements AsyncDisposable {
       }, sweepDelayMs).unref();
     }
     return context;
+  }
+
+  #present(stored: Parameters<ImageAccess['present']>[0]): Image {
+    const { record, actions } = this.#images.present(stored);
+    return new Image(record, actions);
   }
 
   /** The container is on disk; an owned one has its supervisor. */

@@ -14,12 +14,12 @@ const library: Order = {
     ['registry/', 'store/', 'network/'],
     ['layers/'],
     ['pull/', 'run/', 'archive/'],
-    ['image.ts', 'container.ts', 'networks.ts', 'volumes.ts'],
+    ['image.ts', 'image-access.ts', 'container.ts', 'filters.ts', 'networks.ts', 'volumes.ts'],
     ['runtime.ts'],
     ['index.ts'],
     ['index.mts', 'cli/'],
   ],
-  typesBetween: ['image.ts', 'container.ts', 'networks.ts', 'volumes.ts'],
+  typesBetween: ['image.ts', 'image-access.ts', 'container.ts', 'filters.ts', 'networks.ts', 'volumes.ts'],
 };
 
 const addon: Order = {
