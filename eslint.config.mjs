@@ -2,7 +2,7 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['dist/', 'lib/vendor/', 'examples/build/', 'addon/', 'node_modules/', 'coverage/'] },
+  { ignores: ['dist/', 'bench/*.bundle.js', 'lib/vendor/', 'examples/build/', 'addon/', 'node_modules/', 'coverage/'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked, tseslint.configs.stylisticTypeChecked],

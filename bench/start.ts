@@ -1,0 +1,73 @@
+// How long a container takes from Node to its exit (/bin/true, no network), beside child_process.spawn('/bin/true') and
+// `docker run --rm --network none`, in one run, taking turns: the machine's moods then hit all of them.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+import type { Runtime } from 'dinghy';
+
+import { startDocker } from './docker';
+import { openBench } from './place';
+import { printTable, summarize } from './statistics';
+
+const rounds = Number(process.env['DINGHY_BENCH_ROUNDS'] ?? 60);
+const dockerRounds = Math.ceil(rounds / 6);
+const image = 'busybox:1';
+
+async function container(runtime: Runtime): Promise<void> {
+  const made = await runtime.run(image, { network: 'none', command: ['/bin/true'] });
+  const { exitCode } = await made.wait();
+  if (exitCode !== 0) throw new Error(`/bin/true ended with ${exitCode}`);
+  // Not in the time of the start, yet it must be done before the next one: a removal in the background would disturb it.
+  pendingRemoval = () => made.remove({ volumes: true });
+}
+let pendingRemoval: () => Promise<void> = async () => undefined;
+
+async function child(): Promise<void> {
+  await once(spawn('/bin/true', { stdio: 'ignore' }), 'close');
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return performance.now() - started;
+}
+
+async function main(): Promise<void> {
+  const place = await openBench({ busybox: '1' });
+  const docker = await startDocker(place.images['busybox'] as string).catch((error: Error) => {
+    console.log(`docker is left out: ${error.message}`);
+    return undefined;
+  });
+  const times = { spawn: [] as number[], dinghy: [] as number[], removal: [] as number[], docker: [] as number[] };
+  try {
+    const { runtime } = place;
+    await runtime.pull(image);
+    for (let round = -5; round < rounds; round++) {
+      const spawned = await timed(child);
+      const started = await timed(() => container(runtime));
+      const removed = await timed(() => pendingRemoval());
+      const dockered = docker && round >= 0 && round < dockerRounds ? await timed(() => docker.runTrue()) : undefined;
+      // The first rounds warm the caches of all of them.
+      if (round < 0) continue;
+      times.spawn.push(spawned);
+      times.dinghy.push(started);
+      times.removal.push(removed);
+      if (dockered !== undefined) times.docker.push(dockered);
+    }
+  } finally {
+    await docker?.stop();
+    await place.close();
+  }
+  const baseline = summarize(times.spawn).median;
+  printTable(
+    [
+      ["child_process.spawn('/bin/true')", times.spawn],
+      ['dinghy: run and wait for the exit', times.dinghy],
+      ['dinghy: remove afterwards', times.removal],
+      ['docker run --rm --network none', times.docker],
+    ],
+    baseline,
+  );
+}
+
+void main();
