@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 
 import { isDinghyError } from '../errors';
+import { lowerFolders } from '../layers/chain';
 import type { UnpackLimits } from '../layers/unpack';
 import type { Descriptor } from '../oci/descriptor';
 import { choosePlatform, hostPlatform, parsePlatform, type Platform } from '../oci/platform';
@@ -21,8 +22,6 @@ export interface PullParts {
   /** Default platform; the host's when absent. */
   platform?: string;
   limits?: UnpackLimits;
-  /** What else an image needs before it can be used: made before its reference is set. */
-  prepare?: (image: ResolvedImage, signal: AbortSignal) => Promise<void>;
 }
 
 export interface PullOptions {
@@ -151,7 +150,8 @@ async function publish(
     }
     await store.blobs.write(bytes, digest);
   }
-  await parts.prepare?.(resolved, signal);
+  // Not at the first start: that should find all it needs.
+  await lowerFolders(store, resolved.document.diffIds, signal);
   throwIfAborted(signal);
   await store.references.set(canonicalName(reference), descriptor, signal);
   return store.images.read(descriptor.digest);

@@ -13,7 +13,10 @@ export interface LowerLink {
   target: string;
 }
 
-/** What unpacking a layer told, kept beside its files in `layer.json`. */
+/**
+ * What unpacking a layer told, kept beside its files in `layer.json`. Paths are relative to the layer, its root is `.`; bytes that
+ * are not UTF-8 are U+DC80…U+DCFF.
+ */
 export interface LayerRecord {
   version: 1;
   diffId: string;
@@ -24,8 +27,8 @@ export interface LayerRecord {
   entries: number;
   /** Paths of folders that had no entry of their own. */
   implicit: string[];
-  /** Paths of folders with whiteouts, which show through where no layer below has the folder. */
-  idle: string[];
+  /** Paths of whiteouts: in a folder that no layer below has they would show as broken entries. */
+  whiteouts: string[];
   lowerLinks: LowerLink[];
 }
 
@@ -102,7 +105,7 @@ function readRecord(bytes: Buffer, path: string): LayerRecord {
     diffSize: reader.count(object['diffSize'], 'diffSize'),
     entries: reader.count(object['entries'], 'entries'),
     implicit: reader.strings(object['implicit'], 'implicit', 10_000_000),
-    idle: reader.strings(object['idle'], 'idle', 10_000_000),
+    whiteouts: reader.strings(object['whiteouts'], 'whiteouts', 10_000_000),
     lowerLinks: links.map((each, index) => {
       const link = reader.object(each, `lowerLinks[${index}]`);
       return {

@@ -1,0 +1,115 @@
+import { mkdir, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { DinghyError } from '../errors';
+import { chainIds } from '../oci/chain-id';
+import { parseDigest } from '../oci/digest';
+import { storeError, syncFolder, unlessMissing } from '../store/files';
+import type { LayerRecord } from '../store/layers';
+import { withLock } from '../store/locks';
+import type { Store } from '../store/store';
+import { mendLayer } from './mend';
+
+/**
+ * The folders that overlay mounts for these layers (diff ids, bottom first): topmost first, as `lowerdir` has them. What is
+ * missing of the chain's fix layers is made.
+ *
+ * A layer that occurs several times is named once, at its topmost place: overlay refuses one folder twice (ELOOP), and the
+ * topmost covers all that a lower copy could show.
+ * @throws ERR_STORE when a layer is not here; ERR_LAYER when a hardlink's target is in no layer; ABORT_ERR
+ */
+export async function lowerFolders(store: Store, diffIds: readonly string[], signal?: AbortSignal): Promise<string[]> {
+  const chain = chainIds(diffIds);
+  const fixes = new Map<number, string | undefined>();
+  // Bottom up: what a layer's folders take over is what the mended layers below show.
+  for (const [index, diffId] of diffIds.entries()) {
+    const record = await store.layers.get(diffId);
+    if (!record) {
+      throw new DinghyError({
+        code: 'ERR_STORE',
+        message: `the layer ${diffId} is not here: pull its image again with force`,
+        details: { diffId },
+      });
+    }
+    const below = stacked(store, diffIds.slice(0, index), fixes).filter(
+      (folder) => folder !== store.layers.diffFolder(diffId),
+    );
+    fixes.set(index, await fixFolder(store, chain[index] as string, record, below, signal));
+  }
+  return stacked(store, diffIds, fixes);
+}
+
+function stacked(store: Store, diffIds: readonly string[], fixes: ReadonlyMap<number, string | undefined>): string[] {
+  const folders: string[] = [];
+  const seen = new Set<string>();
+  for (let index = diffIds.length - 1; index >= 0; index--) {
+    const diffId = diffIds[index] as string;
+    if (!seen.has(diffId)) {
+      seen.add(diffId);
+      const fix = fixes.get(index);
+      folders.push(...(fix === undefined ? [] : [fix]), store.layers.diffFolder(diffId));
+    }
+  }
+  return folders;
+}
+
+/**
+ * The folder of the fix layer that goes directly above this layer in this chain, or undefined when it needs none. Decided once for
+ * each chain id: `fixes/<hex>` is there when it has been, with `diff/` in it when there is something to mend.
+ */
+async function fixFolder(
+  store: Store,
+  chainId: string,
+  record: LayerRecord,
+  below: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  if (!mayNeedFix(record, below)) {
+    return undefined;
+  }
+  const target = store.paths.fix(chainId);
+  const diff = join(target, 'diff');
+  if (!(await exists(target))) {
+    const lock = store.paths.lock(`fix-${parseDigest(chainId).hex}`);
+    await withLock(lock, () => makeFix(store, target, record, below, signal), signal ? { signal } : {});
+  }
+  return (await exists(diff)) ? diff : undefined;
+}
+
+function mayNeedFix(record: LayerRecord, below: readonly string[]): boolean {
+  const folders = below.length > 0 && record.implicit.length > 0;
+  return folders || record.whiteouts.length > 0 || record.lowerLinks.length > 0;
+}
+
+async function makeFix(
+  store: Store,
+  target: string,
+  record: LayerRecord,
+  below: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (await exists(target)) {
+    return; // another process was faster
+  }
+  const temporary = await store.makeTemporary();
+  try {
+    const draft = join(temporary.path, 'fix');
+    const outDir = join(draft, 'diff');
+    await mkdir(outDir, { recursive: true, mode: 0o755 });
+    const layers = [store.layers.diffFolder(record.diffId), ...below];
+    const made = await mendLayer({ record, layers, outDir, lockFd: temporary.lock.fd, ...(signal ? { signal } : {}) });
+    if (made === 0) {
+      await rename(outDir, join(temporary.path, 'unused'));
+    }
+    await rename(draft, target);
+    await syncFolder(store.paths.fixes);
+  } catch (error) {
+    throw storeError(error, `make the fix layer ${target}`);
+  } finally {
+    await temporary.remove();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await unlessMissing(stat(path))) !== undefined;
+}

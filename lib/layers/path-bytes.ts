@@ -1,0 +1,16 @@
+/**
+ * The bytes of a path as the binary told it: UTF-8, except that U+DC80…U+DCFF stand for the bytes 0x80…0xFF of names that are no
+ * UTF-8.
+ */
+export function pathBytes(text: string): Buffer {
+  if (!/[\udc80-\udcff]/.test(text)) {
+    return Buffer.from(text);
+  }
+  const parts: Buffer[] = [];
+  // By code points: the low half of a surrogate pair is no escaped byte.
+  for (const character of text) {
+    const point = character.codePointAt(0) as number;
+    parts.push(point >= 0xdc80 && point <= 0xdcff ? Buffer.from([point - 0xdc00]) : Buffer.from(character));
+  }
+  return Buffer.concat(parts);
+}

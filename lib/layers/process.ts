@@ -1,0 +1,117 @@
+import { Socket } from 'node:net';
+
+import { DinghyError } from '../errors';
+import { closeFd, exitStatus, socketpair } from '../native/binding';
+import type { ControlEvent } from '../native/control';
+import { errnoName, systemError } from '../native/errno';
+import type { ProtocolError } from '../native/protocol';
+import { startTask } from '../native/task';
+import { abortable, abortError, onAbort, sleep } from '../util/abort';
+
+export interface LayerProcessOptions {
+  op: 'unpack' | 'mend';
+  fields: Record<string, unknown>;
+  /** Written to the process's stdin, at its pace. */
+  input: AsyncIterable<Buffer> | Iterable<Buffer>;
+  /** Passed on to the process, so that the folder stays locked while it writes there. */
+  lockFd: number;
+  onEvent?: (event: ControlEvent) => void;
+  signal?: AbortSignal;
+}
+
+export type LayerReply = { ok: true; [field: string]: unknown } | { ok: false; error: ProtocolError };
+
+/**
+ * One process of the binary's unpack mode has done one request, and is gone: nobody writes any more.
+ * @throws ABORT_ERR, ERR_SUPERVISOR, and what the input throws
+ */
+export async function runLayerProcess(options: LayerProcessOptions): Promise<LayerReply> {
+  const { op, signal } = options;
+  const [ours, theirs] = socketpair();
+  const input = new Socket({ fd: ours, readable: false, writable: true });
+  input.on('error', () => undefined); // the process tells by its reply why it stopped reading
+  let task: ReturnType<typeof startTask>;
+  try {
+    task = startTask('unpack', {
+      stdio: [theirs, null, null],
+      extraFds: [options.lockFd],
+      ...(options.onEvent ? { onEvent: options.onEvent } : {}),
+    });
+  } catch (error) {
+    input.destroy();
+    throw error;
+  } finally {
+    closeFd(theirs);
+  }
+  const { control, pid } = task;
+  // The end of its control connection is the end of the process.
+  const release = onAbort(signal, () => control.close());
+  try {
+    const reply = control.request(op, options.fields);
+    const answered = reply.then(
+      () => undefined,
+      () => undefined,
+    );
+    await pump(options.input, input, answered, signal);
+    return await reply;
+  } catch (error) {
+    throw signal?.aborted ? abortError(signal) : error;
+  } finally {
+    release();
+    input.destroy();
+    control.close();
+    await processEnd(pid);
+  }
+}
+
+/** The typed error for what the process could not do. `doing`: `unpack the layer sha256:…`. */
+export function layerError(error: ProtocolError, doing: string, details: Record<string, unknown>): DinghyError {
+  const { step, errno, message, path } = error;
+  const name = errno > 0 ? errnoName(errno) : undefined;
+  const full = name === 'ENOSPC' || name === 'EDQUOT';
+  return new DinghyError({
+    code: full ? 'ERR_NO_SPACE' : step === 'verify' ? 'ERR_DIGEST_MISMATCH' : 'ERR_LAYER',
+    message: `cannot ${doing}: ${step}: ${message}${path ? ` (${path})` : ''}${full ? ': free some space' : ''}`,
+    step,
+    details: { ...details, ...(path ? { path } : {}) },
+    ...(errno > 0 ? { cause: systemError(errno, step, path) } : {}),
+  });
+}
+
+/** Writes all bytes, at the reader's pace; ends early, without an error, when `stopped` settles. */
+async function pump(
+  source: AsyncIterable<Buffer> | Iterable<Buffer>,
+  input: Socket,
+  stopped: Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  let ended = false;
+  void stopped.then(() => (ended = true));
+  for await (const chunk of source) {
+    if (ended || input.destroyed) {
+      return;
+    }
+    if (!input.write(chunk)) {
+      await abortable(Promise.race([drained(input), stopped]), signal);
+    }
+  }
+  input.end();
+}
+
+function drained(input: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      input.off('drain', done);
+      input.off('close', done);
+      resolve();
+    };
+    input.on('drain', done);
+    input.on('close', done);
+  });
+}
+
+async function processEnd(pid: number): Promise<void> {
+  for (let pauseMs = 1; exitStatus(pid) === undefined; pauseMs = Math.min(20, pauseMs * 2)) {
+    await sleep(pauseMs);
+  }
+}
