@@ -48,7 +48,9 @@ class [[nodiscard]] Result {
   T& value() { return *std::get_if<0>(&state_); }
   const T& value() const { return *std::get_if<0>(&state_); }
   T& operator*() { return value(); }
+  const T& operator*() const { return value(); }
   T* operator->() { return &value(); }
+  const T* operator->() const { return &value(); }
   [[nodiscard]] const Error& failure() const { return *std::get_if<1>(&state_); }
   Error take_failure() { return std::move(*std::get_if<1>(&state_)); }
 

@@ -51,9 +51,14 @@ Sandbox::Sandbox() {
 }
 
 Sandbox::~Sandbox() {
+  // The kernel may take the overlay down a moment after its last process was reaped, and empties work/ while doing so.
   std::error_code failure;
-  std::filesystem::remove_all(folder_, failure);
-  must(!failure, "remove sandbox");
+  for (int attempt = 0; attempt < 50; attempt++) {
+    std::filesystem::remove_all(folder_, failure);
+    if (!failure) return;
+    usleep(20000);
+  }
+  must(false, "remove sandbox");
 }
 
 void Sandbox::write_lower(const std::string& name, const std::string& content, mode_t mode) const {
