@@ -34,7 +34,7 @@ export async function lowerFolders(store: Store, diffIds: readonly string[], sig
     const below = stacked(store, diffIds.slice(0, index), fixes).filter(
       (folder) => folder !== store.layers.diffFolder(diffId),
     );
-    fixes.set(index, await fixFolder(store, chain[index] as string, record, below, signal));
+    fixes.set(index, await fixFolder(store, chain[index]!, record, below, signal));
   }
   return stacked(store, diffIds, fixes);
 }
@@ -43,7 +43,7 @@ function stacked(store: Store, diffIds: readonly string[], fixes: ReadonlyMap<nu
   const folders: string[] = [];
   const seen = new Set<string>();
   for (let index = diffIds.length - 1; index >= 0; index--) {
-    const diffId = diffIds[index] as string;
+    const diffId = diffIds[index]!;
     if (!seen.has(diffId)) {
       seen.add(diffId);
       const fix = fixes.get(index);

@@ -9,7 +9,7 @@ export function pathBytes(text: string): Buffer {
   const parts: Buffer[] = [];
   // By code points: the low half of a surrogate pair is no escaped byte.
   for (const character of text) {
-    const point = character.codePointAt(0) as number;
+    const point = character.codePointAt(0)!;
     parts.push(point >= 0xdc80 && point <= 0xdcff ? Buffer.from([point - 0xdc00]) : Buffer.from(character));
   }
   return Buffer.concat(parts);

@@ -33,7 +33,7 @@ export function parsePlatform(text: string): Platform {
     });
   }
   const [os, architecture, variant] = parts.length === 1 ? ['linux', parts[0]] : parts;
-  return normalise({ os: os as string, architecture: architecture as string, ...(variant ? { variant } : {}) });
+  return normalise({ os: os, architecture: architecture!, ...(variant ? { variant } : {}) });
 }
 
 export function formatPlatform(platform: Platform): string {

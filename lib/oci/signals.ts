@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 
 const numbers = constants.signals as Readonly<Record<string, number | undefined>>;
-const names = new Map(Object.entries(constants.signals).map(([name, number]) => [number as number, name]));
+const names = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 // signal(7): the C library keeps 32 and 33 for itself.
 const realTimeFirst = 34;
 const realTimeLast = 64;

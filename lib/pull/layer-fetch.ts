@@ -54,12 +54,19 @@ async function unpack(diffId: string, blob: Descriptor, stored: boolean, options
     const record = await unpackLayer({
       blob,
       diffId,
-      ...(stored ? {} : { source: sourceOf(blob, repository, signal) }),
+      ...(stored
+        ? {}
+        : { source: counted(sourceOf(blob, repository, signal), (done) => reporter.blob('downloading', blob, done)) }),
       blobFile: stored ? store.blobs.path(blob.digest) : draft,
       folder: temporary.path,
       lockFd: temporary.lock.fd,
       ...(limits ? { limits } : {}),
-      onProgress: ({ read }) => reporter.blob(stored || read >= blob.size ? 'extracting' : 'downloading', blob, read),
+      // What was downloaded is told as it comes; the process counts what it has taken, which is later and in larger pieces.
+      onProgress: ({ read }) => {
+        if (stored || read >= blob.size) {
+          reporter.blob('extracting', blob, read);
+        }
+      },
       signal,
     });
     if (!stored) {
@@ -82,12 +89,10 @@ async function downloadOnly(blob: Descriptor, options: LayerFetchOptions): Promi
     const file = await open(draft, 'wx', 0o600);
     const hash = createHash(algorithm);
     try {
-      let done = 0;
-      for await (const chunk of sourceOf(blob, repository, signal)) {
+      const tell = (done: number): void => reporter.blob('downloading', blob, done);
+      for await (const chunk of counted(sourceOf(blob, repository, signal), tell)) {
         hash.update(chunk);
         await file.writeFile(chunk);
-        done += chunk.length;
-        reporter.blob('downloading', blob, done);
       }
     } finally {
       await file.close();
@@ -111,6 +116,18 @@ async function downloadOnly(blob: Descriptor, options: LayerFetchOptions): Promi
 
 function sourceOf(blob: Descriptor, repository: Repository, signal: AbortSignal): AsyncIterable<Buffer> {
   return blob.data ? inline(blob.data, blob.size) : repository.openBlob(blob, signal);
+}
+
+async function* counted(
+  source: AsyncIterable<Buffer>,
+  tell: (done: number) => void,
+): AsyncGenerator<Buffer, void, undefined> {
+  let done = 0;
+  for await (const chunk of source) {
+    done += chunk.length;
+    tell(done);
+    yield chunk;
+  }
 }
 
 async function* inline(data: Buffer, size: number): AsyncGenerator<Buffer, void, undefined> {

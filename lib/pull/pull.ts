@@ -61,7 +61,7 @@ export async function pullImage(text: string, parts: PullParts, options: PullOpt
       return present;
     }
   }
-  const stopListening = onAbort(options.signal, () => failing.abort(abortError(options.signal as AbortSignal)));
+  const stopListening = onAbort(options.signal, () => failing.abort(abortError(options.signal!)));
   const client = new RegistryClient(parts.registry);
   const added = { layers: new Set<string>(), blobs: new Set<string>() };
   try {
@@ -161,7 +161,7 @@ async function publish(
 function layersOf({ document, manifest }: ResolvedImage): { diffId: string; blob: Descriptor }[] {
   const found = new Map<string, { diffId: string; blob: Descriptor }>();
   document.diffIds.forEach((diffId, index) => {
-    const blob = manifest.layers[index] as Descriptor;
+    const blob = manifest.layers[index]!;
     found.set(`${diffId} ${blob.digest}`, { diffId, blob });
   });
   return [...found.values()];

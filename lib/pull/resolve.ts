@@ -61,7 +61,7 @@ async function resolveManifest(
   options: ResolveOptions,
 ): Promise<{ manifest: Manifest; bytes: Buffer; digest: string }> {
   const { reference, platform, signal } = options;
-  let wanted = reference.digest ?? (reference.tag as string);
+  let wanted = reference.digest ?? reference.tag!;
   let size: number | undefined;
   for (let depth = 0; depth <= maxIndexDepth; depth++) {
     const { bytes, digest, document } = await readManifest(options, wanted, size, signal);

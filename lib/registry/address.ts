@@ -76,7 +76,7 @@ export function isLoopback(hostname: string): boolean {
 
 function embeddedIpv4(host: string): string | undefined {
   const words = expand(host);
-  const low = (): string => dotted(words[6] as number, words[7] as number);
+  const low = (): string => dotted(words[6]!, words[7]!);
   const zeros = (count: number): boolean => words.slice(0, count).every((word) => word === 0);
   if (zeros(5) && words[5] === 0xffff) {
     return low(); // ::ffff:a.b.c.d
@@ -85,7 +85,7 @@ function embeddedIpv4(host: string): string | undefined {
     return low(); // 64:ff9b::/96, RFC 6052
   }
   if (words[0] === 0x2002) {
-    return dotted(words[1] as number, words[2] as number); // 2002::/16, RFC 3056
+    return dotted(words[1]!, words[2]!); // 2002::/16, RFC 3056
   }
   return zeros(6) && words[6] !== 0 ? low() : undefined; // ::a.b.c.d, RFC 4291 2.5.5.1
 }

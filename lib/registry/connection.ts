@@ -128,7 +128,7 @@ export class Connection {
 
   async #connect(doing: string, signal: AbortSignal | undefined): Promise<Ready> {
     if (!this.#ready || this.#ready.ended) {
-      const task: SharedTask<Ready> = new SharedTask((shared) => {
+      const task = new SharedTask<Ready>((shared) => {
         return this.#ping(doing, shared).catch((error: unknown) => {
           if (this.#ready === task) {
             this.#ready = undefined;

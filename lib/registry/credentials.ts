@@ -99,7 +99,7 @@ async function lookUp(
     }
   }
   if (typeof file.credsStore === 'string' && file.credsStore !== '') {
-    const server = hosts[0] === 'docker.io' ? 'https://index.docker.io/v1/' : (hosts[0] as string);
+    const server = hosts[0] === 'docker.io' ? 'https://index.docker.io/v1/' : hosts[0]!;
     return askHelper(file.credsStore, server, sources.env, signal);
   }
   return undefined;

@@ -59,7 +59,7 @@ function hintFor(code: string): string {
 
 async function readFault(response: HttpResponse): Promise<RegistryFault | undefined> {
   const type = response.header('content-type') ?? '';
-  if (!/json/.test(type)) {
+  if (!type.includes('json')) {
     await discard(response);
     return undefined;
   }
@@ -77,6 +77,5 @@ async function readFault(response: HttpResponse): Promise<RegistryFault | undefi
 
 /** The registry's words go to terminals: no control characters, and not much of them. */
 function printable(value: unknown): string {
-  // eslint-disable-next-line no-control-regex
   return typeof value === 'string' ? value.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, 300) : '';
 }

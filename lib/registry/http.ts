@@ -1,10 +1,11 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
+import { rootCertificates } from 'node:tls';
 
 import { DinghyError } from '../errors';
 import { abortError } from '../util/abort';
-import type { Got } from '../vendor/got';
+import type * as Vendored from '../vendor/got';
 
 export interface TlsSettings {
   /** PEM, beside the system's own authorities. */
@@ -121,21 +122,17 @@ export function networkErrorCode(error: unknown): string | undefined {
 function tlsOptions(tls: TlsSettings): Record<string, unknown> {
   return {
     rejectUnauthorized: tls.insecure !== true,
-    ...(tls.ca && tls.ca.length > 0 ? { certificateAuthority: [...rootCertificates(), ...tls.ca] } : {}),
+    // A given authority would replace Node's built-in ones; the two belong together, as in Docker.
+    ...(tls.ca && tls.ca.length > 0 ? { certificateAuthority: [...rootCertificates, ...tls.ca] } : {}),
     ...(tls.certificate ? { certificate: tls.certificate } : {}),
     ...(tls.key ? { key: tls.key } : {}),
   };
 }
 
-// A given authority replaces Node's built-in ones; the two belong together, as in Docker.
-function rootCertificates(): readonly string[] {
-  return (require('node:tls') as typeof import('node:tls')).rootCertificates;
-}
-
-let loaded: Got | undefined;
+let loaded: Vendored.Got | undefined;
 
 // Loading it takes tens of milliseconds, which only those who talk to a registry should pay.
-function loadGot(): Got {
-  loaded ??= (require('../vendor/got.js') as typeof import('../vendor/got')).got;
+function loadGot(): Vendored.Got {
+  loaded ??= (require('../vendor/got.js') as typeof Vendored).got;
   return loaded;
 }

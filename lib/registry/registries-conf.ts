@@ -99,7 +99,7 @@ function readSetting(line: string, target: Record<string, unknown>): void {
   if (!match) {
     return;
   }
-  const key = match[1] as string;
+  const key = match[1]!;
   const isFlag = key === 'insecure' || key === 'blocked';
   const text = match[2] ?? match[3];
   if (isFlag && match[4] !== undefined) {

@@ -137,7 +137,7 @@ export class TestRegistry {
       if (this.faults.redirectBlobs !== undefined) {
         response.writeHead(307, { location: `${this.faults.redirectBlobs}${url.pathname}` }).end();
       } else {
-        await this.#blob(this.#blobs.get(name) as Buffer, request, response);
+        await this.#blob(this.#blobs.get(name)!, request, response);
       }
     } else {
       this.#notFound(response, 'BLOB_UNKNOWN');
