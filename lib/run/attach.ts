@@ -34,8 +34,11 @@ export class LogAttachment implements Attachment {
     const over = (): boolean => isOver(link, before);
     const read = (reader: LogReader, stream: LogRecord['stream']): Readable => {
       const bytes = bytesOf(reader, link, stream, this.#stopReading.signal, over);
+      const readable = Readable.from(bytes, { objectMode: false });
       // A generator that was never started has no end of its own to close the file in.
-      return Readable.from(bytes, { objectMode: false }).once('close', () => void reader.close());
+      readable.once('close', () => void reader.close());
+      forgotten.register(readable, reader);
+      return readable;
     };
     const [forStdout, forStderr] = readers;
     this.stdout = read(forStdout as LogReader, 'stdout');
@@ -97,6 +100,11 @@ export class LogAttachment implements Attachment {
   async detach(): Promise<void> {
     this.#release();
     this.#stopReading.abort();
+    for (const stream of [this.stdout, this.stderr]) {
+      if (!stream.readableDidRead) {
+        stream.destroy(); // what is being read comes to its end by itself
+      }
+    }
     this.stdin.destroy();
     this.#link.close();
   }
@@ -105,6 +113,9 @@ export class LogAttachment implements Attachment {
     await this.detach();
   }
 }
+
+/** Streams that nobody read or destroyed: their files are closed when they are collected. */
+const forgotten = new FinalizationRegistry<LogReader>((reader) => void reader.close());
 
 const endedCodes = new Set(['ERR_CONTAINER_NOT_RUNNING', 'ERR_CONTAINER_NOT_FOUND']);
 

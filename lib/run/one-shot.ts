@@ -159,6 +159,7 @@ export class OneShotProcess implements ContainerProcess {
   }
 
   async [asyncDispose](): Promise<void> {
+    await this.#attachment.detach();
     await this.#control.close();
   }
 

@@ -15,6 +15,7 @@ export class SupervisorLink {
   readonly control: ControlConnection;
   #state: SupervisorState | undefined;
   #version = 0;
+  #stateEvents = 0;
   #wakers = new Set<() => void>();
 
   private constructor(connect: (onEvent: (event: ControlEvent) => void) => ControlConnection) {
@@ -91,8 +92,12 @@ export class SupervisorLink {
 
   /** From now on the state is known and followed; the answer's state and the events after it leave no gap. */
   async subscribe(options: { log?: boolean } = {}): Promise<SupervisorState> {
+    const before = this.#stateEvents;
     const reply = await this.request('cannot follow the container', 'subscribe', { log: options.log ?? false });
-    this.#state = reply['state'] as SupervisorState;
+    // An event may have come in the same chunk as the answer, and been dispatched before this went on: it is the newer one.
+    if (this.#stateEvents === before || !this.#state) {
+      this.#state = reply['state'] as SupervisorState;
+    }
     return this.#state;
   }
 
@@ -126,6 +131,7 @@ export class SupervisorLink {
   #onEvent(event: ControlEvent): void {
     if (event.event === 'state') {
       this.#state = event as unknown as SupervisorState;
+      this.#stateEvents++;
     }
     this.#wake();
   }
