@@ -57,9 +57,11 @@ void Container::start(Done done) {
 
 sys::Result<void> Container::begin_start() {
   SYS_TRY(network_.prepare(config_.spec));
-  auto cgroup = jail::Cgroup::create(config_.spec.cgroups_path, config_.spec.resources, config_.spec.rootless);
-  if (!cgroup) return cgroup.take_failure();
-  cgroup_ = std::move(*cgroup);
+  if (!config_.spec.cgroups_path.empty()) {
+    auto cgroup = jail::Cgroup::create(config_.spec.cgroups_path, config_.spec.resources, config_.spec.rootless);
+    if (!cgroup) return cgroup.take_failure();
+    cgroup_ = std::move(*cgroup);
+  }
   auto ends = stdio_.open(config_.spec.process.terminal, config_.open_stdin);
   if (!ends) return ends.take_failure();
   auto init = jail::create(config_.spec, *ends, cgroup_);

@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <cstring>
 
-#include "layer/unpack.h"
 #include "supervisor/modes.h"
 
 namespace {
@@ -13,7 +12,7 @@ struct Mode {
 };
 
 constexpr Mode kModes[] = {
-    {"supervise", supervisor::supervise_mode}, {"join", supervisor::join_mode},   {"unpack", layer::unpack_mode},
+    {"supervise", supervisor::supervise_mode}, {"join", supervisor::join_mode},   {"unpack", supervisor::unpack_mode},
     {"clean", supervisor::clean_mode},         {"probe", supervisor::probe_mode}, {"seccomp", supervisor::seccomp_mode},
 };
 

@@ -9,6 +9,9 @@ int supervise_mode();
 // One more process in a running container; fds 0, 1 and 2 become its own.
 int join_mode();
 
+// One layer: the blob in on fd 0, the kept blob and the layer's folder out.
+int unpack_mode();
+
 // Folders, cgroups, links and files that a killed supervisor left are removed.
 int clean_mode();
 

@@ -97,7 +97,7 @@ void Server::on_request(Connection& connection, const Request& request) {
   if (op == "start") return handle_start(connection, request.id);
   if (op == "signal") return handle_signal(connection, request);
   if (op == "stop") return handle_stop(connection, request);
-  if (op == "state") return connection.reply(request.id, state_json(container_->state()));
+  if (op == "state") return handle_state(connection, request.id);
   if (op == "subscribe") return handle_subscribe(connection, request);
   if (op == "attach") return handle_attach(connection, request);
   if (op == "resize") return handle_resize(connection, request);
@@ -141,6 +141,11 @@ void Server::handle_start(Connection& connection, int64_t id) {
     JsonText json;
     strong->reply(id, json.put("pid", container_->state().pid).put_raw("state", state_json(container_->state())).text());
   });
+}
+
+void Server::handle_state(Connection& connection, int64_t id) {
+  JsonText json;
+  connection.reply(id, json.put_raw("state", state_json(container_->state())).text());
 }
 
 void Server::handle_signal(Connection& connection, const Request& request) {

@@ -47,6 +47,7 @@ class Server {
   static void answer(Connection& connection, int64_t id, const sys::Result<void>& result);
 
   void handle_start(Connection& connection, int64_t id);
+  void handle_state(Connection& connection, int64_t id);
   void handle_stop(Connection& connection, const Request& request);
   void handle_signal(Connection& connection, const Request& request);
   void handle_resize(Connection& connection, const Request& request);
