@@ -33,6 +33,7 @@ sys::Result<int> Stdio::open_output(Stream stream) {
 
 sys::Result<jail::Stdio> Stdio::open(bool terminal, bool open_stdin) {
   close();
+  had_process_ = true;
   open_stdin_ = open_stdin;
   if (terminal) return jail::Stdio{};
   int in = -1;
@@ -182,10 +183,10 @@ void Stdio::close() {
   for (Source& source : sources_) close_source(source);
   sources_.clear();
   child_ends_.clear();
-  const bool was_open = static_cast<bool>(input_);
-  if (was_open) close_input();
-  // A restarted process begins with an open stdin again; what was sent before the first start is for that start.
-  if (was_open) {
+  if (input_) close_input();
+  // A restarted process begins with an open stdin again, also when the one before had seen its end; what was sent before the first
+  // start is for that start.
+  if (had_process_) {
     input_ended_ = false;
     pending_input_.clear();
   }

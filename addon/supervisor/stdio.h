@@ -66,6 +66,7 @@ class Stdio {
   sys::Fd input_;       // a pipe; under a terminal its master is among the sources
   int terminal_ = -1;   // the master's number
   bool open_stdin_ = false;
+  bool had_process_ = false;  // open() was called: what is pending is an earlier process's
   std::string pending_input_;
   bool input_ended_ = false;
   bool input_watched_ = false;
