@@ -30,7 +30,8 @@ export interface ProtocolError {
   path?: string;
 }
 
-export type Reply = { id: number; ok: true; [field: string]: unknown } | { id: number; ok: false; error: ProtocolError };
+export type Reply =
+  { id: number; ok: true; [field: string]: unknown } | { id: number; ok: false; error: ProtocolError };
 
 /** A frame's bytes: JSON for an object, as they are for a Buffer. @throws RangeError over 1 MiB of payload */
 export function encodeFrame(type: FrameType, payload: object | Buffer): Buffer {

@@ -1,0 +1,298 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+
+import { exitStatus, socketpair } from '../../lib/native/binding';
+import { ControlConnection } from '../../lib/native/control';
+import { removeFolder, temporaryFolder } from '../support/temporary-folder';
+import { busyboxRoot, isAlive, NativeContainer, until } from './harness';
+
+let shared: string;
+let lower: string;
+
+beforeAll(() => {
+  shared = temporaryFolder('native-root');
+  lower = busyboxRoot(shared);
+});
+afterAll(() => removeFolder(shared));
+
+async function withContainer(
+  options: Parameters<typeof NativeContainer.open>[1],
+  use: (container: NativeContainer) => Promise<void>,
+): Promise<void> {
+  const container = await NativeContainer.open(lower, options);
+  try {
+    await use(container);
+  } finally {
+    await container.remove();
+  }
+}
+
+async function started(container: NativeContainer): Promise<number> {
+  const reply = await container.request('start');
+  expect(reply).toMatchObject({ ok: true, pid: expect.any(Number) });
+  return Number((reply as { pid?: number }).pid);
+}
+
+describe('a container', () => {
+  test('runs to its end: output, code and state', async () => {
+    await withContainer({ args: ['sh', '-c', 'echo out; echo err >&2; printf tail; exit 3'] }, async (container) => {
+      const pid = await started(container);
+      const end = await container.reached('stopped');
+      expect(end).toMatchObject({ status: 'stopped', exitCode: 3, pid: 0, oomKilled: false });
+      expect(end['finishedAt']).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
+      expect(container.output('stdout').toString()).toBe('out\ntail');
+      expect(container.output('stderr').toString()).toBe('err\n');
+      expect(isAlive(pid)).toBe(false);
+      const record = JSON.parse(readFileSync(join(container.folder, 'state.json'), 'utf8')) as object;
+      expect(record).toMatchObject({ id: container.id, status: 'stopped', exitCode: 3 });
+      expect(existsSync(`/sys/fs/cgroup/unified${container.cgroupsPath}`)).toBe(false);
+    });
+  });
+
+  test('tells the pid that this process sees', async () => {
+    await withContainer({ args: ['sleep', '100'] }, async (container) => {
+      const pid = await started(container);
+      expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toBe('sleep\x00100\x00');
+      expect(readFileSync(`/proc/${pid}/status`, 'utf8')).toMatch(/^NSpid:\t\d+\t\d+\t1$/m);
+    });
+  });
+
+  test.each([
+    [['no-such-command'], 127],
+    [['/bin/no-such-command'], 127],
+    [['/bin/not-executable'], 126],
+    [['/etc'], 126],
+  ])('%j cannot start, and nothing of the attempt stays', async (args, exitCode) => {
+    await withContainer({ args }, async (container) => {
+      const reply = await container.request('start');
+      expect(reply).toMatchObject({ ok: false, error: { exitCode } });
+      expect(await container.request('state')).toMatchObject({ state: { status: 'created', pid: 0 } });
+      expect(existsSync(`/sys/fs/cgroup/unified${container.cgroupsPath}`)).toBe(false);
+    });
+  });
+
+  test('starts again after its end', async () => {
+    await withContainer({ args: ['sh', '-c', 'echo round; exit 0'] }, async (container) => {
+      await started(container);
+      await container.reached('stopped');
+      container.events.length = 0;
+      await started(container);
+      await container.reached('stopped');
+      expect(container.output().toString()).toBe('round\nround\n');
+    });
+  });
+
+  test('cannot be started twice at once', async () => {
+    await withContainer({ args: ['sleep', '100'] }, async (container) => {
+      const replies = await Promise.all([container.request('start'), container.request('start')]);
+      expect(replies.map((reply) => reply.ok)).toEqual([true, false]);
+    });
+  });
+
+  test('inherits neither signals nor descriptors', async () => {
+    const script = 'grep -E "^Sig(Blk|Ign)" /proc/self/status; ls /proc/$$/fd | tr "\\n" " "';
+    await withContainer({ args: ['sh', '-c', script] }, async (container) => {
+      await started(container);
+      await container.reached('stopped');
+      expect(container.output().toString()).toBe('SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0 1 2 ');
+    });
+  });
+});
+
+describe('stop', () => {
+  test('sends the signal and reports the exit', async () => {
+    const script = 'trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done';
+    await withContainer({ args: ['sh', '-c', script] }, async (container) => {
+      await started(container);
+      await until('it is ready', () => container.output().toString() === 'ready\n');
+      expect(await container.request('stop')).toMatchObject({ ok: true });
+      expect(await container.reached('stopped')).toMatchObject({ exitCode: 7 });
+    });
+  });
+
+  test('kills what does not listen', async () => {
+    await withContainer({ args: ['sh', '-c', 'trap "" TERM; while :; do sleep 0.05; done'] }, async (container) => {
+      await started(container);
+      const startedMs = Date.now();
+      await container.request('stop', { timeoutMs: 200 });
+      expect(Date.now() - startedMs).toBeGreaterThanOrEqual(190);
+      expect(await container.reached('stopped')).toMatchObject({ exitCode: 137, signal: 9, oomKilled: false });
+    });
+  });
+
+  test('ends a paused one', async () => {
+    await withContainer({ args: ['sleep', '100'] }, async (container) => {
+      await started(container);
+      expect(await container.request('pause')).toMatchObject({ ok: true });
+      await container.reached('paused');
+      await container.request('stop', { timeoutMs: 100 });
+      expect(await container.reached('stopped')).toMatchObject({ exitCode: 137 });
+    });
+  });
+
+  test('ends everything, though a child holds the output open', async () => {
+    await withContainer({ args: ['sh', '-c', 'sleep 100 & exit 3'] }, async (container) => {
+      const startedMs = Date.now();
+      await started(container);
+      expect(await container.reached('stopped')).toMatchObject({ exitCode: 3 });
+      expect(Date.now() - startedMs).toBeLessThan(3000);
+    });
+  });
+
+  test('ends everything with the host pid namespace too', async () => {
+    await withContainer({ args: ['sh', '-c', 'sleep 4242 & exit 3'], hostPid: true }, async (container) => {
+      await started(container);
+      expect(await container.reached('stopped')).toMatchObject({ exitCode: 3 });
+      expect(existsSync(`/sys/fs/cgroup/unified${container.cgroupsPath}`)).toBe(false);
+    });
+  });
+});
+
+describe('stdin and terminal', () => {
+  test('input before and after the start arrives in order, then its end', async () => {
+    await withContainer({ args: ['cat'], stdin: true }, async (container) => {
+      await container.request('attach', { stdin: true });
+      await container.control.writeStdin(Buffer.from('before '));
+      await started(container);
+      await container.control.writeStdin(Buffer.alloc(1_000_000, 'x'));
+      await container.control.endStdin();
+      await container.reached('stopped');
+      expect(container.output().toString()).toBe(`before ${'x'.repeat(1_000_000)}`);
+    });
+  });
+
+  test('a terminal has the size that was asked for, and takes another', async () => {
+    const script = 'stty size; trap "stty size; exit 0" WINCH; echo ready; while :; do sleep 0.05; done';
+    await withContainer({ args: ['sh', '-c', script], terminal: true }, async (container) => {
+      await started(container);
+      await until('it is ready', () => container.output().toString().includes('ready'));
+      expect(await container.request('resize', { columns: 132, rows: 50 })).toMatchObject({ ok: true });
+      await container.reached('stopped');
+      expect(container.output().toString()).toBe('24 80\r\nready\r\n50 132\r\n');
+      expect(await container.request('resize', { columns: 1, rows: 1 })).toMatchObject({ ok: false });
+    });
+  });
+});
+
+describe('lifelines', () => {
+  test('the container goes with its last holder, and everything of it', async () => {
+    const name = join(shared, 'name');
+    symlinkSync('x', name);
+    const container = await NativeContainer.open(lower, { args: ['sleep', '100'], release: [name] });
+    const pid = await started(container);
+    const second = await ControlConnection.connect(container.socket, { hold: true });
+    expect(await second.request('state')).toMatchObject({ state: { status: 'running' } });
+    container.control.close();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(isAlive(pid)).toBe(true);
+    second.close();
+    await until('nothing is left', () => !isAlive(pid) && !isAlive(container.pid) && !existsSync(container.folder));
+    expect(existsSync(name)).toBe(false);
+  });
+
+  test('a holder killed with SIGKILL takes it along', async () => {
+    const container = await NativeContainer.open(lower, { args: ['sh', '-c', 'trap "" TERM; sleep 100'] });
+    const pid = await started(container);
+    const holder = spawn(process.execPath, ['-e', `
+      const socket = require('net').connect(${JSON.stringify(container.socket)});
+      const hello = Buffer.from(JSON.stringify({ version: 1, hold: true }));
+      const header = Buffer.alloc(8);
+      header.writeUInt32LE(hello.length); header.writeUInt16LE(1, 4);
+      socket.write(Buffer.concat([header, hello]));
+      socket.on('data', () => process.stdout.write('held'));
+    `]); // prettier-ignore
+    await new Promise((resolve) => holder.stdout.once('data', resolve));
+    container.control.close();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(isAlive(pid)).toBe(true);
+    holder.kill('SIGKILL');
+    await until('nothing is left', () => !isAlive(pid) && !isAlive(container.pid) && !existsSync(container.folder));
+  });
+
+  test('a supervisor killed with SIGKILL takes it along', async () => {
+    const container = await NativeContainer.start(lower, { args: ['sh', '-c', 'sleep 100 & sleep 100'] });
+    const state = (await container.request('state')) as { state?: { pid: number } };
+    process.kill(container.pid, 'SIGKILL');
+    await container.control.closed;
+    await until('the container is gone', () => !isAlive(state.state?.pid ?? 0) && !isAlive(container.pid));
+    await until('it was waited for', () => exitStatus(container.pid)?.signal === 9);
+    removeFolder(container.folder);
+    const { runTask } = await import('../../lib/native/task');
+    expect(await runTask('clean', 'clean', { cgroups: [container.cgroupsPath] })).toMatchObject({ ok: true });
+  });
+
+  test('a detached one outlives its creator, and its supervisor leaves after its end', async () => {
+    const container = await NativeContainer.start(lower, { args: ['sh', '-c', 'sleep 0.4; exit 5'], detached: true });
+    const { pid } = container;
+    container.control.close();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(isAlive(pid)).toBe(true);
+    await until('the supervisor has left', () => !isAlive(pid));
+    const record = JSON.parse(readFileSync(join(container.folder, 'state.json'), 'utf8')) as object;
+    expect(record).toMatchObject({ status: 'stopped', exitCode: 5 });
+    expect(existsSync(container.socket)).toBe(false);
+    removeFolder(container.folder);
+  });
+
+  test('autoRemove removes also a detached one', async () => {
+    const container = await NativeContainer.start(lower, { args: ['true'], detached: true, autoRemove: true });
+    await container.control.closed;
+    expect(existsSync(container.folder)).toBe(false);
+  });
+
+  test('remove refuses a running one without force', async () => {
+    await withContainer({ args: ['sleep', '100'] }, async (container) => {
+      await started(container);
+      expect(await container.request('remove', { force: false })).toMatchObject({ ok: false, error: { errno: 16 } });
+    });
+  });
+
+  test('a tree is removed without following its links', async () => {
+    const outside = join(shared, 'outside');
+    mkdirSync(outside);
+    writeFileSync(join(outside, 'kept'), '');
+    const container = await NativeContainer.open(lower, { args: ['true'] });
+    symlinkSync(outside, join(container.folder, 'upper', 'link'));
+    let deep = join(container.folder, 'upper');
+    for (let i = 0; i < 150; i++) {
+      deep = join(deep, 'deeper');
+    }
+    mkdirSync(deep, { recursive: true });
+    await container.remove();
+    expect(existsSync(container.folder)).toBe(false);
+    expect(existsSync(join(outside, 'kept'))).toBe(true);
+  });
+});
+
+describe('clients', () => {
+  test('one that breaks the protocol is cut off, and nobody else', async () => {
+    await withContainer({ args: ['sleep', '100'] }, async (container) => {
+      await started(container);
+      for (const garbage of [
+        Buffer.alloc(64, 0xff),
+        Buffer.from([5, 0, 0, 0, 2, 0, 0, 0, 1, 2, 3, 4, 5]),
+        Buffer.from([0, 0, 0, 0, 9, 9, 0, 0]),
+      ]) {
+        const socket = connect(container.socket);
+        socket.write(garbage);
+        await new Promise((resolve) => socket.once('close', resolve).resume());
+      }
+      expect(await container.request('state')).toMatchObject({ state: { status: 'running' } });
+      expect(await container.request('no-such-thing')).toMatchObject({ ok: false, error: { errno: 38 } });
+    });
+  });
+
+  test('a creator that says nothing leaves nothing', async () => {
+    const { startTask } = await import('../../lib/native/task');
+    const { pid, control } = startTask('supervise', { newPidNamespace: true });
+    control.close();
+    await until('it has ended', () => exitStatus(pid) !== undefined);
+    const [ours, theirs] = socketpair();
+    expect(ours).not.toBe(theirs);
+    const { closeFd } = await import('../../lib/native/binding');
+    closeFd(ours);
+    closeFd(theirs);
+  });
+});
