@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "sys/tree.h"
+
 namespace layer_test {
 namespace {
 
@@ -163,8 +165,9 @@ Place::Place() {
   request.layer_dir = base_ + "/root";
 }
 
+// Deeper than PATH_MAX in some tests.
 Place::~Place() {
-  nftw(base_.c_str(), [](const char* name, const struct stat*, int, FTW*) { return remove(name); }, 16, FTW_DEPTH | FTW_PHYS);
+  if (!sys::remove_tree(base_)) abort();
 }
 
 bool Place::unpack(const std::string& blob) {
