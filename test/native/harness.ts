@@ -98,8 +98,9 @@ export class NativeContainer {
   static async open(lower: string, options: ContainerOptions): Promise<NativeContainer> {
     const folder = temporaryFolder('native');
     const id = `${process.pid}`.padStart(8, '0') + `${counter++}`.padStart(56, '0');
+    // The upper's own mode is the mode of the container's "/".
     for (const name of ['log', 'upper', 'work', 'run']) {
-      mkdirSync(join(folder, name), { mode: 0o700 });
+      mkdirSync(join(folder, name), { mode: name === 'upper' ? 0o755 : 0o700 });
     }
     const container = await NativeContainer.#launch(folder, id, lower, options);
     const reply = await container.request('open', { bundle: folder, socket: container.socket });
