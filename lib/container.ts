@@ -54,7 +54,7 @@ export interface CommitOptions {
   config?: Partial<Image['config']>;
 }
 
-export interface ForkOptions extends ContainerOptions {}
+export type ForkOptions = ContainerOptions;
 
 /** One container, made here or looked up. */
 export class Container implements AsyncDisposable {

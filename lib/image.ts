@@ -77,7 +77,7 @@ export interface ImageInspect {
 }
 
 /** What an Image is made from. */
-export interface ImageRecord extends ImageInspect {}
+export type ImageRecord = ImageInspect;
 
 /** What an Image can do beyond telling its record; given by the Runtime. */
 export interface ImageActions {

@@ -86,7 +86,7 @@ export interface CreateOptions extends ContainerOptions {
 }
 
 /** Options of `run`: those of `create`. */
-export interface RunOptions extends CreateOptions {}
+export type RunOptions = CreateOptions;
 
 type NotForOneShot = 'detached' | 'reuse' | 'restart' | 'autoRemove' | 'command';
 

@@ -19,6 +19,8 @@ import type { SupervisorLink } from './supervisor-link';
  * several may attach, and what was written before a crash is still there.
  */
 export class LogAttachment implements Attachment {
+  /** Inside the container, whose first process it is. */
+  readonly pid = 1;
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -41,7 +43,7 @@ export class LogAttachment implements Attachment {
       return readable;
     };
     const [forStdout, forStderr] = readers;
-    this.stdout = read(forStdout as LogReader, 'stdout');
+    this.stdout = read(forStdout!, 'stdout');
     this.stderr = forStderr ? read(forStderr, 'stderr') : Readable.from([], { objectMode: false });
     const wantsStdin = options.stdin ?? control.record.openStdin;
     this.stdin = wantsStdin ? stdinOf(link) : closedStdin();
@@ -72,11 +74,6 @@ export class LogAttachment implements Attachment {
       await Promise.all(readers.map((reader) => reader.close()));
       throw error;
     }
-  }
-
-  /** 1 inside the container, where the first process is. */
-  get pid(): number {
-    return 1;
   }
 
   async resize(size: { columns: number; rows: number }): Promise<void> {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import { DinghyError, isDinghyError } from '../errors';
@@ -36,10 +36,14 @@ export class ContainerControl {
     this.record = record;
   }
 
-  /** Takes over a container that was just created. An owned one has its supervisor from now on. */
+  /** Takes over a container that was just created. An owned one has its supervisor from now on, a detached one from its start. */
   static adopt(context: RunContext, created: CreatedContainer): ContainerControl {
     const control = new ContainerControl(context, created.places, created.record);
-    control.#launch(created.lockFd, !created.record.detached);
+    if (created.record.detached) {
+      closeSync(created.lockFd);
+    } else {
+      control.#launch(created.lockFd, true);
+    }
     return control;
   }
 

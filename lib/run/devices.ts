@@ -66,7 +66,7 @@ function hostDevices(folder = '/dev', depth = 0): ResolvedDevice[] {
 }
 
 function unusable(source: string, cause: unknown): DinghyError {
-  const why = cause ? ((cause as NodeJS.ErrnoException).code ?? String(cause)) : 'it is no device';
+  const why = cause ? ((cause as NodeJS.ErrnoException).code ?? (cause as Error).message) : 'it is no device';
   return new DinghyError({
     code: 'ERR_INVALID_OPTION',
     message: `option devices: ${source} cannot be used: ${why}`,

@@ -110,7 +110,7 @@ export function armDeadline({ timeoutMs, signal }: { timeoutMs?: number; signal?
     },
     throwIfFired(output) {
       if (reason === 'signal') {
-        throw abortError(signal as AbortSignal, output);
+        throw abortError(signal!, output);
       }
       if (reason === 'timeout') {
         throw new DinghyError({

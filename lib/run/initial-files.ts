@@ -34,14 +34,14 @@ export function layInitialFiles(upper: string, lower: readonly string[], files: 
 }
 
 function layFile(upper: string, lower: readonly string[], file: FileSetting): void {
-  const content = file.content ?? readFileSync(file.source as string);
+  const content = file.content ?? readFileSync(file.source!);
   const parts = resolvePath(lower, file);
   let folder = upper;
   for (const [index, part] of parts.slice(0, -1).entries()) {
     folder = join(folder, part);
     makeFolder(folder, lookUp(lower, parts.slice(0, index + 1)));
   }
-  const path = join(folder, parts.at(-1) as string);
+  const path = join(folder, parts.at(-1)!);
   rmSync(path, { force: true });
   writeFileSync(path, content, { flag: 'wx', mode: 0o600 });
   own(path, file.uid, file.gid);
@@ -75,7 +75,7 @@ function resolvePath(lower: readonly string[], file: FileSetting): string[] {
   const waiting = file.path.split('/').filter((part) => part !== '' && part !== '.');
   let done: string[] = [];
   for (let links = 0; waiting.length > 0;) {
-    const part = waiting.shift() as string;
+    const part = waiting.shift()!;
     if (part === '..') {
       done = done.slice(0, -1);
       continue;
@@ -89,10 +89,11 @@ function resolvePath(lower: readonly string[], file: FileSetting): string[] {
       done = target.startsWith('/') ? [] : done;
       waiting.unshift(...target.split('/').filter((each) => each !== '' && each !== '.'));
     } else {
-      if (found && found.isDirectory() === (waiting.length === 0)) {
+      // The last part must be no folder, and every other one must.
+      if (found?.isDirectory() === (waiting.length === 0)) {
         throw refused(
           file,
-          `${[...done, part].join('/')} is ${found.isDirectory() ? 'a folder' : 'no folder'} in the image`,
+          `${[...done, part].join('/')} is ${waiting.length === 0 ? 'a folder' : 'no folder'} in the image`,
         );
       }
       done.push(part);

@@ -191,7 +191,7 @@ function openPipes(terminal: boolean): Pipes {
     throw error;
   }
   const [stdout, stdin, stderr] = opened;
-  return { stdout: stdout as [number, number], stdin, stderr };
+  return { stdout: stdout!, stdin, stderr };
 }
 
 function closeIfOpen(fd: number | undefined): void {

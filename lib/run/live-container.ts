@@ -1,6 +1,6 @@
 import { LogAttachment } from './attach';
 import type { Attachment, ContainerProcess } from './container-process';
-import { ContainerControl } from './container-control';
+import type { ContainerControl } from './container-control';
 import { armDeadline, execInContainer } from './exec';
 import { execOptionNames, settleCollect, settleSpawn } from './exec-options';
 import type { ExecResult, WaitResult } from './exec-result';

@@ -125,7 +125,8 @@ async function rotatedFiles(path: string): Promise<string[]> {
 async function newerThan(files: string[], inode: bigint): Promise<string[]> {
   for (const [index, path] of files.entries()) {
     const file = await open(path, 'r').catch(() => undefined);
-    const stat = await file?.stat({ bigint: true }).finally(() => file.close());
+    const stat = await file?.stat({ bigint: true });
+    await file?.close();
     if (stat?.ino === inode) {
       return files.slice(index + 1);
     }

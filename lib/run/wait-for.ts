@@ -47,7 +47,7 @@ export async function waitForConditions(
       failWhenEnded(control, stop.signal),
       new Promise<never>((_resolve, reject) => {
         timer = setTimeout(() => reject(new DinghyError(timedOut(control, timeoutMs))), timeoutMs);
-        release = onAbort(signal, () => reject(abortError(signal as AbortSignal)));
+        release = onAbort(signal, () => reject(abortError(signal!)));
       }),
     ]);
   } catch (error) {

@@ -61,7 +61,7 @@ export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void>
     }, milliseconds);
     release = onAbort(signal, () => {
       clearTimeout(timer);
-      reject(abortError(signal as AbortSignal));
+      reject(abortError(signal!));
     });
   });
 }

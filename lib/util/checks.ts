@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { DinghyError } from '../errors';
 import { nearest } from './nearest';
 
@@ -5,14 +7,17 @@ import { nearest } from './nearest';
 export function invalidOption(option: string, value: unknown, wanted: string): DinghyError {
   return new DinghyError({
     code: 'ERR_INVALID_OPTION',
-    message: `option ${option}: ${wanted}, not ${show(value)}`,
+    // A key the user gave may be part of the name.
+    message: `option ${option.replace(/[\0-\x1f]/g, '?')}: ${wanted}, not ${show(value)}`,
     details: { option },
   });
 }
 
 function show(value: unknown): string {
-  const text =
-    typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' ? kindOf(value) : String(value);
+  if (typeof value === 'object') {
+    return kindOf(value);
+  }
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 

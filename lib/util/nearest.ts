@@ -17,12 +17,12 @@ function editDistance(left: string, right: string): number {
   for (let row = 1; row <= left.length; row++) {
     const current = [row];
     for (let column = 1; column <= right.length; column++) {
-      const replaced = (previous[column - 1] as number) + (left[row - 1] === right[column - 1] ? 0 : 1);
-      const inserted = (current[column - 1] as number) + 1;
-      const deleted = (previous[column] as number) + 1;
+      const replaced = previous[column - 1]! + (left[row - 1] === right[column - 1] ? 0 : 1);
+      const inserted = current[column - 1]! + 1;
+      const deleted = previous[column]! + 1;
       current.push(Math.min(replaced, inserted, deleted));
     }
     previous = current;
   }
-  return previous[right.length] as number;
+  return previous[right.length]!;
 }

@@ -8,9 +8,7 @@ export function parseSize(option: string, value: unknown): number {
     return value;
   }
   const match = typeof value === 'string' ? /^(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?$/i.exec(value) : null;
-  const bytes = match
-    ? Math.floor(Number(match[1]) * (units[(match[2] as string).toLowerCase()] as number))
-    : Number.NaN;
+  const bytes = match ? Math.floor(Number(match[1]) * units[match[2]!.toLowerCase()]!) : Number.NaN;
   if (!Number.isSafeInteger(bytes)) {
     throw invalidOption(option, value, "must be a number of bytes or a string like '512m'");
   }

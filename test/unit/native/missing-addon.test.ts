@@ -1,0 +1,8 @@
+jest.mock('node:fs', () => ({ existsSync: () => false }));
+
+test('without the native part the error says how to get it', async () => {
+  const { socketpair } = await import('../../../lib/native/binding');
+  expect(() => socketpair()).toThrow(
+    expect.objectContaining({ code: 'ERR_ADDON_MISSING', message: expect.stringMatching(/npm (install|run build)/) }),
+  );
+});

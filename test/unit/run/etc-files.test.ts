@@ -1,0 +1,39 @@
+import { containerHostname, makeHosts, makeResolvConf } from '../../../lib/run/etc-files';
+import { settleOptions } from '../../../lib/run/settle-options';
+
+const bridge = {
+  mode: 'bridge' as const,
+  bridge: 'dinghy0',
+  lock: '/l',
+  subnet: '10.9.0.0/16',
+  gateway: '10.9.0.1',
+  address: '10.9.0.7/16',
+  mac: '02:00:00:00:00:01',
+  ports: [],
+};
+
+test('hosts names the container, the host, and what was asked for', () => {
+  const settings = settleOptions({ extraHosts: { db: '192.0.2.1', host: 'host-gateway' } });
+  const hosts = makeHosts(settings, 'boat', bridge);
+  expect(hosts).toContain('127.0.0.1\tlocalhost\n');
+  expect(hosts).toContain('10.9.0.7\tboat\n');
+  expect(hosts).toContain('10.9.0.1\thost.dinghy.internal host.docker.internal\n');
+  expect(hosts).toContain('192.0.2.1\tdb\n');
+  expect(hosts).toContain('10.9.0.1\thost\n');
+});
+
+test('resolv.conf leaves out servers that the container cannot reach, unless it shares the network', () => {
+  const host =
+    '# comment\nnameserver 127.0.0.53\nnameserver 192.0.2.53\nsearch example.org\noptions ndots:2\nsortlist x\n';
+  expect(makeResolvConf(settleOptions({}), host)).toBe('nameserver 192.0.2.53\nsearch example.org\noptions ndots:2\n');
+  expect(makeResolvConf(settleOptions({ network: 'host' }), host)).toContain('nameserver 127.0.0.53\n');
+  expect(makeResolvConf(settleOptions({ dns: ['192.0.2.9'] }), host)).toBe(
+    'nameserver 192.0.2.9\nsearch example.org\noptions ndots:2\n',
+  );
+});
+
+test('the host name is the short id, unless given', () => {
+  const id = '0123456789abcdef'.repeat(4);
+  expect(containerHostname(id, settleOptions({}))).toBe('0123456789ab');
+  expect(containerHostname(id, settleOptions({ hostname: 'boat' }))).toBe('boat');
+});

@@ -1,0 +1,165 @@
+import { isDinghyError } from '../../../lib/errors';
+import { containerOptionNames, settleOptions } from '../../../lib/run/settle-options';
+import { checkOptions } from '../../../lib/util/checks';
+
+function refusal(options: Record<string, unknown>): { code: string; message: string } {
+  try {
+    settleOptions(options);
+  } catch (error) {
+    if (isDinghyError(error)) {
+      return { code: error.code, message: error.message };
+    }
+    throw error;
+  }
+  return { code: 'accepted', message: '' };
+}
+
+test.each([
+  ['name', 'a b'],
+  ['name', '-a'],
+  ['name', ''],
+  ['name', '../x'],
+  ['command', [1]],
+  ['command', ['a\0b']],
+  ['env', { 'A=B': 'x' }],
+  ['env', { A: 1 }],
+  ['env', ['A=1']],
+  ['workdir', 'relative'],
+  ['workdir', '/a\nb'],
+  ['user', 'root\nevil'],
+  ['user', 'a:b:c'],
+  ['user', ''],
+  ['groupAdd', [-1]],
+  ['groupAdd', ['a:b']],
+  ['hostname', 'a b'],
+  ['hostname', 'x'.repeat(65)],
+  ['tty', { columns: 80 }],
+  ['tty', { columns: -1, rows: 1 }],
+  ['ports', ['nonsense']],
+  ['ports', [0]],
+  ['mounts', ['/host:relative']],
+  ['mounts', ['/host:/a:nonsense']],
+  ['mounts', ['/host:/']],
+  ['mounts', ['/host:/proc']],
+  ['mounts', ['/host:/proc/../sys']],
+  ['mounts', ['bad name:/a']],
+  ['mounts', ['a:/x', 'b:/x/']],
+  ['mounts', [{ type: 'bind', target: '/a' }]],
+  ['mounts', [{ type: 'nfs', target: '/a' }]],
+  ['mounts', [{ type: 'tmpfs', target: '/a', source: '/b' }]],
+  ['mounts', [{ type: 'volume', target: '/a', size: 1 }]],
+  ['tmpfs', { '/a': 'size=x' }],
+  ['tmpfs', ['relative']],
+  ['files', [{ path: '/a' }]],
+  ['files', [{ path: '/a', content: 'x', source: '/b' }]],
+  ['files', [{ path: '/a/../../b', content: 'x' }]],
+  ['files', [{ path: '/a', content: 5 }]],
+  ['network', 'nonsense'],
+  ['dns', ['example.com']],
+  ['extraHosts', { 'a\nb': '1.2.3.4' }],
+  ['extraHosts', { a: '1.2.3.4\n5.6.7.8 bank' }],
+  ['memory', '1m'],
+  ['memory', '-5'],
+  ['memory', 'lots'],
+  ['memorySwap', '1g'],
+  ['cpus', 0],
+  ['cpus', Number.NaN],
+  ['cpuset', '0-'],
+  ['pids', 1.5],
+  ['shmSize', '1x'],
+  ['ulimits', { nofiles: 1 }],
+  ['ulimits', { nofile: { soft: 2, hard: 1 } }],
+  ['capAdd', ['FLY']],
+  ['seccomp', '/profile.json'],
+  ['devices', ['relative']],
+  ['devices', ['/dev/null:/etc/x']],
+  ['devices', ['/dev/null:/dev/x:q']],
+  ['sysctls', { 'kernel.core_pattern': '|/x' }],
+  ['sysctls', { 'net.ipv4.ip_forward': '1\n' }],
+  ['labels', { a: 1 }],
+  ['stopSignal', 'SIGNONSENSE'],
+  ['stopTimeoutMs', -1],
+  ['stopTimeoutMs', 2 ** 31],
+  ['log', { maxsize: 1 }],
+  ['log', { maxFiles: 0 }],
+  ['init', 'yes'],
+])('refuses %s: %j', (option, value) => {
+  const { code, message } = refusal({ [option]: value });
+  expect(code).toBe('ERR_INVALID_OPTION');
+  expect(message).toContain(option);
+  expect(message).not.toMatch(/[\n\0]/);
+});
+
+test.each([
+  ['aliases', ['x']],
+  ['hostPorts', [3000]],
+  ['volumesFrom', ['x']],
+  ['io', {}],
+  ['reuse', 'key'],
+  ['restart', 'always'],
+  ['healthcheck', { test: ['true'] }],
+  ['pid', 'host'],
+  ['ipc', 'host'],
+  ['seccomp', { defaultAction: 'SCMP_ACT_ALLOW' }],
+  ['network', { front: {} }],
+  ['network', 'container:abc'],
+])('says that %s is not there yet, and what to do instead', (option, value) => {
+  const { code, message } = refusal({ [option]: value });
+  expect(code).toBe('ERR_NOT_IMPLEMENTED');
+  expect(message).toMatch(new RegExp(`option ${option}.*: .{10}`));
+});
+
+test('what changes nothing is accepted', () => {
+  expect(refusal({ restart: 'no', ipc: 'private', healthcheck: { test: 'none' }, seccomp: 'default' }).code).toBe(
+    'accepted',
+  );
+});
+
+test('an unknown name is refused with the one that was meant', () => {
+  expect(() => checkOptions('run', { enviroment: {} }, [...containerOptionNames])).toThrow(
+    /enviroment of run is unknown/,
+  );
+  expect(() => checkOptions('run', { hostName: 'x' }, [...containerOptionNames])).toThrow(/did you mean hostname/);
+  expect(() => checkOptions('run', { memroy: 1 }, [...containerOptionNames])).toThrow(/did you mean memory/);
+});
+
+test('mounts in all their forms', () => {
+  const { mounts } = settleOptions({
+    mounts: ['/host:/a:ro,rslave', 'data:/b', '/c', { type: 'tmpfs', target: '/d/', size: '1k', mode: 0o700 }],
+    tmpfs: { '/e': 'size=2k,mode=1777,exec', '/f': '' },
+  });
+  expect(mounts).toEqual([
+    {
+      type: 'bind',
+      source: '/host',
+      target: '/a',
+      readOnly: true,
+      propagation: 'rslave',
+      options: [],
+      createSource: true,
+    },
+    { type: 'volume', source: 'data', target: '/b', readOnly: false, options: [] },
+    { type: 'volume', target: '/c', readOnly: false, options: [] },
+    { type: 'tmpfs', target: '/d', readOnly: false, sizeBytes: 1024, mode: 0o700, options: [] },
+    { type: 'tmpfs', target: '/e', readOnly: false, sizeBytes: 2048, mode: 0o1777, options: ['exec'] },
+    { type: 'tmpfs', target: '/f', readOnly: false, options: [] },
+  ]);
+});
+
+test('devices in all their forms', () => {
+  const { devices } = settleOptions({
+    devices: ['/dev/a', '/dev/a:r', '/dev/a:/dev/b', '/dev/a:/dev/b:rw', { source: '/dev/c' }],
+  });
+  expect(devices.map(({ source, target, permissions }) => `${source} ${target} ${permissions}`)).toEqual([
+    '/dev/a /dev/a rwm',
+    '/dev/a /dev/a r',
+    '/dev/a /dev/b rwm',
+    '/dev/a /dev/b rw',
+    '/dev/c /dev/c rwm',
+  ]);
+});
+
+test('ports are only published from the bridge', () => {
+  expect(refusal({ network: 'none', ports: [80] }).code).toBe('ERR_INVALID_OPTION');
+  expect(refusal({ network: 'host', publishAll: true }).code).toBe('ERR_INVALID_OPTION');
+});

@@ -1,0 +1,24 @@
+import { startError } from '../../../lib/run/start-error';
+
+test.each([
+  [{ step: 'execve', errno: 2, message: 'no such file', exitCode: 127 }, 'ERR_COMMAND_NOT_FOUND', 127, 'ENOENT'],
+  [
+    { step: 'execve', errno: 13, message: 'not executable', exitCode: 126 },
+    'ERR_COMMAND_NOT_EXECUTABLE',
+    126,
+    'EACCES',
+  ],
+  [{ step: 'bind port', errno: 98, message: '127.0.0.1:80 is taken' }, 'ERR_PORT_IN_USE', 125, 'EADDRINUSE'],
+  [{ step: 'bind port', errno: 13, message: '127.0.0.1:80 is privileged' }, 'ERR_CONTAINER_START', 125, 'EACCES'],
+  [{ step: 'unshare', errno: 1, message: 'not permitted' }, 'ERR_HOST_UNSUPPORTED', 125, 'EPERM'],
+  [{ step: 'cgroup memory', errno: 0, message: 'no hierarchy has memory' }, 'ERR_HOST_UNSUPPORTED', 125, undefined],
+  [{ step: 'signal', errno: 3, message: 'gone' }, 'ERR_CONTAINER_NOT_RUNNING', undefined, 'ESRCH'],
+  [{ step: 'mount /data', errno: 2, message: 'no source' }, 'ERR_CONTAINER_START', 125, 'ENOENT'],
+])('%j is %s', (error, code, exitCode, cause) => {
+  const made = startError('cannot start container web', error);
+  expect(made).toMatchObject({ code, step: error.step });
+  expect(made.exitCode).toBe(exitCode);
+  expect((made.cause as { code?: string } | undefined)?.code).toBe(cause);
+  expect(made.message).toMatch(/^cannot start container web: /);
+  expect(made.message).toContain(error.message);
+});
