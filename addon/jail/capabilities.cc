@@ -47,7 +47,8 @@ sys::Error id_error(const char* step, uint32_t id) {
 sys::Result<void> set_ids(const Identity& who, bool rootless) {
   if (setgroups(who.groups.size(), who.groups.data()) != 0) {
     const bool only_primary = who.groups.empty() || (who.groups.size() == 1 && who.groups[0] == who.gid);
-    if (errno != EPERM || !rootless || !only_primary) return id_error("setgroups", who.groups.empty() ? 0 : who.groups.back());
+    if (errno != EPERM || !rootless || !only_primary)
+      return id_error("setgroups", who.groups.empty() ? 0 : who.groups.back());
   }
   if (setresgid(who.gid, who.gid, who.gid) != 0) return id_error("setresgid", who.gid);
   if (setresuid(who.uid, who.uid, who.uid) != 0) return id_error("setresuid", who.uid);
@@ -71,7 +72,8 @@ sys::Result<void> become(const Identity& who, const Capabilities& wanted, bool r
   SYS_TRY(set_capabilities(wanted.effective & permitted, permitted));
   if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0) return sys::errno_error("keep capabilities");
   // Gone already with the inheritable set (capabilities(7)); said again, because a mistake here is CVE-2022-24769.
-  if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) return sys::errno_error("clear ambient capabilities");
+  if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+    return sys::errno_error("clear ambient capabilities");
   return {};
 }
 

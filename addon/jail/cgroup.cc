@@ -44,8 +44,8 @@ sys::Result<std::string> check_path(std::string_view path) {
 
 sys::Error no_controller(const std::string& controller, bool read_only) {
   return sys::error("cgroup controller " + controller,
-                    "this host has no " + std::string(read_only ? "writable " : "") + "cgroup controller '" + controller +
-                        "', so the limit that was asked for cannot be kept",
+                    "this host has no " + std::string(read_only ? "writable " : "") + "cgroup controller '" +
+                        controller + "', so the limit that was asked for cannot be kept",
                     EOPNOTSUPP);
 }
 
@@ -55,7 +55,8 @@ bool is_v2(int fd) {
 }
 
 // Whether a v1 hierarchy gets a folder: because of a limit, the device filter or the statistics.
-bool is_wanted(const Hierarchy& hierarchy, const CgroupHost& host, const std::vector<std::string>& needed, bool devices) {
+bool is_wanted(const Hierarchy& hierarchy, const CgroupHost& host, const std::vector<std::string>& needed,
+               bool devices) {
   if (hierarchy.v2) return true;
   for (const std::string& controller : hierarchy.controllers) {
     const std::string v2_name = controller == "blkio" ? "io" : controller;
@@ -251,8 +252,8 @@ sys::Result<void> Cgroup::apply(const Resources& resources) const {
     const Folder* folder = folder_of(knob.controller);
     if (folder != nullptr && !folder->v2) knobs.emplace_back(folder, knob);
   }
-  // Some pairs must be written in one order when a limit grows and in the other when it shrinks (memory and memsw): what
-  // the kernel finds inconsistent is written again after the rest.
+  // Some pairs must be written in one order when a limit grows and in the other when it shrinks (memory and memsw):
+  // what the kernel finds inconsistent is written again after the rest.
   for (int round = 0; !knobs.empty(); round++) {
     std::vector<std::pair<const Folder*, Knob>> again;
     for (const auto& [folder, knob] : knobs) {
@@ -300,7 +301,8 @@ sys::Result<void> Cgroup::watch_oom() {
   if (folder->v2) {
     sys::Fd watcher(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (!watcher) return sys::errno_error("watch memory.events");
-    // Through the descriptor: the path may be shadowed by a mount. The kernel notifies this file on each change of a counter.
+    // Through the descriptor: the path may be shadowed by a mount. The kernel notifies this file on each change of a
+    // counter.
     const std::string file = "/proc/self/fd/" + std::to_string(folder->fd.get()) + "/memory.events";
     if (inotify_add_watch(watcher.get(), file.c_str(), IN_MODIFY) < 0) return sys::errno_error("watch memory.events");
     oom_ = std::move(watcher);

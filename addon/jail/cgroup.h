@@ -46,16 +46,17 @@ class Cgroup {
  public:
   Cgroup() = default;  // no cgroup: every call below succeeds and does nothing
 
-  // The cgroup exists in the hierarchies and `resources` are in force. On a host whose cgroup file systems are absent or
-  // read-only the result is an empty Cgroup, unless a limit was asked for: then the error names the controller.
+  // The cgroup exists in the hierarchies and `resources` are in force. On a host whose cgroup file systems are absent
+  // or read-only the result is an empty Cgroup, unless a limit was asked for: then the error names the controller.
   // Nothing of it remains if this fails.
   static sys::Result<Cgroup> create(std::string_view path, const Resources& resources, bool rootless);
 
   // An existing one, by its path: what is left of a container whose supervisor died. Empty when there is nothing.
   static Cgroup open(std::string_view path);
 
-  // The cgroup of one exec: a child of the container's v2 cgroup without controllers (so that kill() ends exactly the exec's
-  // tree); in v1 hierarchies the container's own. `parents` are the container's folders as folder_fds() gave them.
+  // The cgroup of one exec: a child of the container's v2 cgroup without controllers (so that kill() ends exactly the
+  // exec's tree); in v1 hierarchies the container's own. `parents` are the container's folders as folder_fds() gave
+  // them.
   static sys::Result<Cgroup> create_exec(const std::vector<int>& parents, std::string_view name);
 
   [[nodiscard]] bool empty() const { return folders_.empty(); }
@@ -87,14 +88,15 @@ class Cgroup {
   [[nodiscard]] sys::Result<void> thaw() const;
   // Whether any process is left, here or below.
   [[nodiscard]] bool populated() const;
-  // The cgroup and its descendants are gone. Retries EBUSY for up to `timeout_ms`: dead processes leave it asynchronously.
+  // The cgroup and its descendants are gone. Retries EBUSY for up to `timeout_ms`: dead processes leave it
+  // asynchronously.
   [[nodiscard]] sys::Result<void> remove(int timeout_ms = 2000);
 
  private:
   struct Folder {
     std::string path;  // empty when it came as a descriptor
     sys::Fd fd;
-    sys::Fd parent;    // of an exec's cgroup: remove() unlinks `name` here
+    sys::Fd parent;  // of an exec's cgroup: remove() unlinks `name` here
     std::string name;
     bool v2 = false;
     bool borrowed = false;  // the container's own folder, which an exec joins but must not remove or kill

@@ -56,8 +56,8 @@ sys::Result<void> Cgroup::freeze() const {
   const Folder* folder = v2_folder();
   if (folder != nullptr) {
     SYS_TRY(sys::write_knob(folder->fd.get(), "cgroup.freeze", "1"));
-    const bool frozen = wait_until(
-        kFreezeTimeoutMs, [&] { return read_keyed(folder->fd.get(), "cgroup.events", "frozen", 0) == 1; });
+    const bool frozen =
+        wait_until(kFreezeTimeoutMs, [&] { return read_keyed(folder->fd.get(), "cgroup.events", "frozen", 0) == 1; });
     if (frozen) return {};
     (void)sys::write_knob(folder->fd.get(), "cgroup.freeze", "0");
     return sys::errno_error("freeze", {}, EBUSY);

@@ -13,7 +13,8 @@ namespace jail {
 
 // Names that appear as options of a v1 mount and are controllers.
 constexpr std::string_view kV1Controllers[] = {
-    "memory", "pids", "cpu", "cpuacct", "cpuset", "blkio", "devices", "freezer", "hugetlb", "perf_event", "net_cls", "net_prio",
+    "memory",  "pids",    "cpu",     "cpuacct",    "cpuset",  "blkio",
+    "devices", "freezer", "hugetlb", "perf_event", "net_cls", "net_prio",
 };
 
 std::vector<std::string> split_words(std::string_view text, char separator) {
@@ -91,7 +92,8 @@ sys::Result<CgroupHost> CgroupHost::detect() {
     const auto same = [&](const Hierarchy& known) {
       return known.v2 == hierarchy.v2 && (known.v2 || known.controllers == hierarchy.controllers);
     };
-    if (std::none_of(host.hierarchies.begin(), host.hierarchies.end(), same)) host.hierarchies.push_back(std::move(hierarchy));
+    if (std::none_of(host.hierarchies.begin(), host.hierarchies.end(), same))
+      host.hierarchies.push_back(std::move(hierarchy));
   }
   return host;
 }

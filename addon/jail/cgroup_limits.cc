@@ -44,7 +44,8 @@ std::vector<Knob> v2_knobs(const Resources& resources) {
     const int64_t swap = unlimited ? -1 : std::max<int64_t>(0, *resources.memory_swap - limit);
     knobs.push_back({"memory", "memory.swap.max", amount(swap), true});
   }
-  if (resources.cpu_shares) knobs.push_back({"cpu", "cpu.weight", std::to_string(weight_of_shares(*resources.cpu_shares))});
+  if (resources.cpu_shares)
+    knobs.push_back({"cpu", "cpu.weight", std::to_string(weight_of_shares(*resources.cpu_shares))});
   if (resources.cpu_quota || resources.cpu_period) {
     const std::string period = std::to_string(resources.cpu_period.value_or(kDefaultPeriod));
     const int64_t quota = resources.cpu_quota.value_or(-1);

@@ -15,7 +15,8 @@ struct Knob {
   bool optional = false;  // the kernel may lack the file (swap accounting off) without the limit being lost
 };
 
-// The files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst) for what `resources` asks, in the order to write them.
+// The files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst) for what `resources` asks, in the order to write
+// them.
 std::vector<Knob> v2_knobs(const Resources& resources);
 // The files of cgroup v1 (Documentation/admin-guide/cgroup-v1).
 std::vector<Knob> v1_knobs(const Resources& resources);

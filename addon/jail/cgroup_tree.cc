@@ -47,8 +47,7 @@ sys::Result<void> enable_controllers(int parent, const std::string& where, const
   for (const std::string& controller : hierarchy.controllers) {
     if (std::find(enabled.begin(), enabled.end(), controller) != enabled.end()) continue;
     const bool is_needed = std::find(needed.begin(), needed.end(), controller) != needed.end();
-    if (!is_needed &&
-        std::find(std::begin(kStatistics), std::end(kStatistics), controller) == std::end(kStatistics)) {
+    if (!is_needed && std::find(std::begin(kStatistics), std::end(kStatistics), controller) == std::end(kStatistics)) {
       continue;
     }
     auto written = sys::write_knob(parent, "cgroup.subtree_control", "+" + controller);
@@ -90,7 +89,8 @@ sys::Result<sys::Fd> make_once(const Hierarchy& hierarchy, const std::vector<std
   for (const std::string& part : parts) {
     if (hierarchy.v2) SYS_TRY(enable_controllers(folder->get(), where, hierarchy, needed));
     where += "/" + part;
-    if (mkdirat(folder->get(), part.c_str(), 0755) != 0 && errno != EEXIST) return sys::errno_error("make cgroup", where);
+    if (mkdirat(folder->get(), part.c_str(), 0755) != 0 && errno != EEXIST)
+      return sys::errno_error("make cgroup", where);
     auto child = open_folder(folder->get(), part.c_str());
     if (!child) return child.take_failure();
     if (!hierarchy.v2 && hierarchy.has("cpuset")) SYS_TRY(inherit_cpuset(folder->get(), child->get()));
@@ -119,7 +119,8 @@ sys::Result<void> remove_below(int folder, int depth) {
   for (const std::string& name : subfolders(folder)) {
     auto child = open_folder(folder, name.c_str());
     if (child) SYS_TRY(remove_below(child->get(), depth - 1));
-    if (unlinkat(folder, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) return sys::errno_error("remove cgroup", name);
+    if (unlinkat(folder, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+      return sys::errno_error("remove cgroup", name);
   }
   return {};
 }
@@ -146,7 +147,8 @@ sys::Result<void> remove_cgroup_folder(int parent, const std::string& name) {
     return folder.take_failure();
   }
   SYS_TRY(remove_below(folder->get(), kMaxDepth));
-  if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) return sys::errno_error("remove cgroup", name);
+  if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+    return sys::errno_error("remove cgroup", name);
   return {};
 }
 

@@ -13,8 +13,9 @@
 
 namespace jail {
 
-// `path` ("/dinghy/<id>") exists below the hierarchy's mount point. On v2 its parents pass on the controllers in `needed`, and
-// those that statistics want if they can; on v1 a cpuset has its parent's CPUs and nodes, without which nothing can join it.
+// `path` ("/dinghy/<id>") exists below the hierarchy's mount point. On v2 its parents pass on the controllers in
+// `needed`, and those that statistics want if they can; on v1 a cpuset has its parent's CPUs and nodes, without which
+// nothing can join it.
 sys::Result<sys::Fd> make_cgroup_folder(const Hierarchy& hierarchy, const std::string& path,
                                         const std::vector<std::string>& needed);
 

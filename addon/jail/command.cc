@@ -55,7 +55,8 @@ sys::Result<std::string> find_command(const std::string& name, const std::vector
     start = end + 1;
     // An empty entry would mean the current folder, from where a container's files must not be picked up by accident.
     if (folder.empty()) continue;
-    const std::string path = folder + "/" + name;
+    std::string path = folder;
+    path.append("/").append(name);
     const int err = check_executable(path);
     if (err == 0) return path;
     if (err != ENOENT && err != ENOTDIR && refused == 0) {
@@ -63,7 +64,8 @@ sys::Result<std::string> find_command(const std::string& name, const std::vector
       refused_path = path;
     }
   }
-  if (refused != 0) return command_error(refused_path, refused, "cannot execute '" + refused_path + "': " + strerror(refused));
+  if (refused != 0)
+    return command_error(refused_path, refused, "cannot execute '" + refused_path + "': " + strerror(refused));
   return command_error(name, ENOENT, "'" + name + "' was not found in the container's PATH");
 }
 

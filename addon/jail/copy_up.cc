@@ -158,8 +158,8 @@ class Copier {
     return copy_metadata(source.get(), copy.get(), info, path);
   }
 
-  // A further name of a file that was copied already. The first copy is reached by a lookup that cannot leave the volume, and linked by descriptor:
-  // somebody else may have the volume mounted and swap its folders meanwhile.
+  // A further name of a file that was copied already. The first copy is reached by a lookup that cannot leave the
+  // volume, and linked by descriptor: somebody else may have the volume mounted and swap its folders meanwhile.
   sys::Result<bool> hard_link(int to, const char* name, const struct stat& info, const std::string& path) {
     const auto [first, is_new] = links_.emplace(std::pair(info.st_dev, info.st_ino), path);
     if (is_new) return false;
@@ -191,7 +191,8 @@ class Copier {
   }
 
   static sys::Result<void> finish_by_name(int to, const char* name, const struct stat& info, const std::string& path) {
-    if (fchownat(to, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) != 0 && errno != EINVAL) return copy_error(path);
+    if (fchownat(to, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) != 0 && errno != EINVAL)
+      return copy_error(path);
     const timespec times[2] = {info.st_atim, info.st_mtim};
     if (utimensat(to, name, times, AT_SYMLINK_NOFOLLOW) != 0) return copy_error(path);
     return {};

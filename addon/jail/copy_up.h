@@ -5,9 +5,10 @@
 
 namespace jail {
 
-// When the folder `volume` is empty it holds a copy of `image`: owners, modes, extended attributes, times, hard links, symbolic links, devices where the
-// kernel allows them, and the folder's own owner and mode (database images rely on those). A folder with any entry is left alone. Both are descriptors, O_PATH
-// will do. Links are copied, never followed; mounts below `image` are not entered.
+// When the folder `volume` is empty it holds a copy of `image`: owners, modes, extended attributes, times, hard links,
+// symbolic links, devices where the kernel allows them, and the folder's own owner and mode (database images rely on
+// those). A folder with any entry is left alone. Both are descriptors, O_PATH will do. Links are copied, never
+// followed; mounts below `image` are not entered.
 sys::Result<void> copy_up(int image, int volume);
 
 }  // namespace jail

@@ -16,8 +16,8 @@
 namespace jail {
 namespace {
 
-// Made by clone3 itself. The cgroup namespace comes later, once init is in its cgroups; a user namespace was entered by the caller, or
-// the other namespaces would belong to the wrong one.
+// Made by clone3 itself. The cgroup namespace comes later, once init is in its cgroups; a user namespace was entered by
+// the caller, or the other namespaces would belong to the wrong one.
 constexpr int kCloned = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 
 sys::Result<void> check(const Spec& spec) {
@@ -107,7 +107,8 @@ sys::Result<Init> clone_init(InitPlan& plan, sys::Fd& parent_end) {
 }
 
 sys::Error ended_early(const char* where) {
-  return sys::error(where, "the process ended before it could say why: it was killed, perhaps for want of memory", ECHILD);
+  return sys::error(where, "the process ended before it could say why: it was killed, perhaps for want of memory",
+                    ECHILD);
 }
 
 const char* name_of(Point point) {

@@ -10,8 +10,15 @@
 namespace jail {
 namespace {
 
-enum Register : uint8_t { kResult = BPF_REG_0, kContext = BPF_REG_1, kType = BPF_REG_2, kAccess = BPF_REG_3,
-                          kMajor = BPF_REG_4, kMinor = BPF_REG_5, kScratch = BPF_REG_6 };
+enum Register : uint8_t {
+  kResult = BPF_REG_0,
+  kContext = BPF_REG_1,
+  kType = BPF_REG_2,
+  kAccess = BPF_REG_3,
+  kMajor = BPF_REG_4,
+  kMinor = BPF_REG_5,
+  kScratch = BPF_REG_6
+};
 
 bpf_insn instruction(uint8_t code, uint8_t destination, uint8_t source, int16_t offset, int32_t immediate) {
   bpf_insn result{};
@@ -98,12 +105,9 @@ std::string v1_device_rule(const DeviceRule& rule) {
 std::vector<bpf_insn> device_program(const std::vector<DeviceRule>& rules) {
   std::vector<bpf_insn> program = {
       // access_type: the type in the low 16 bits, the access in the high ones.
-      load(kType, offsetof(bpf_cgroup_dev_ctx, access_type)),
-      bits(BPF_AND, kType, 0xffff),
-      load(kAccess, offsetof(bpf_cgroup_dev_ctx, access_type)),
-      bits(BPF_RSH, kAccess, 16),
-      load(kMajor, offsetof(bpf_cgroup_dev_ctx, major)),
-      load(kMinor, offsetof(bpf_cgroup_dev_ctx, minor)),
+      load(kType, offsetof(bpf_cgroup_dev_ctx, access_type)),   bits(BPF_AND, kType, 0xffff),
+      load(kAccess, offsetof(bpf_cgroup_dev_ctx, access_type)), bits(BPF_RSH, kAccess, 16),
+      load(kMajor, offsetof(bpf_cgroup_dev_ctx, major)),        load(kMinor, offsetof(bpf_cgroup_dev_ctx, minor)),
   };
   for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) {
     const std::vector<bpf_insn> code = rule_code(*rule);

@@ -14,7 +14,8 @@ namespace jail {
 // "c 1:3 rwm" for devices.allow and devices.deny.
 std::string v1_device_rule(const DeviceRule& rule);
 
-// A BPF_PROG_TYPE_CGROUP_DEVICE program with the meaning of the list: the last rule that speaks of a device decides, a device that none speaks of is denied.
+// A BPF_PROG_TYPE_CGROUP_DEVICE program with the meaning of the list: the last rule that speaks of a device decides, a
+// device that none speaks of is denied.
 std::vector<bpf_insn> device_program(const std::vector<DeviceRule>& rules);
 
 // The rules are in force for the v2 cgroup `folder` and its descendants, as long as it exists.

@@ -76,8 +76,8 @@ sys::Result<sys::Fd> host_sysfs() {
 
 sys::Result<void> attach_cgroups(int target, const MountOptions& options, const Cgroup& cgroup) {
   const std::vector<CgroupView> views = cgroup.views();
-  // Always read-only, whatever was asked: a writable v1 folder has a release_agent (CVE-2022-0492), and in a user namespace the
-  // files would belong to the container's root (CVE-2023-25809).
+  // Always read-only, whatever was asked: a writable v1 folder has a release_agent (CVE-2022-0492), and in a user
+  // namespace the files would belong to the container's root (CVE-2023-25809).
   const uint64_t attributes =
       options.set | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   if (views.empty()) return {};

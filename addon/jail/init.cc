@@ -78,8 +78,8 @@ sys::Result<void> write_process_settings(const Spec& spec) {
   if (!proc) return proc.take_failure();
   SYS_TRY(set_sysctls(proc->get(), spec));
   if (!spec.process.oom_score_adj) return {};
-  // A non-dumpable process's files belong to the host's root, which in a user namespace is nobody. Init is alone in its namespaces at
-  // this point, and its memory holds nothing secret yet.
+  // A non-dumpable process's files belong to the host's root, which in a user namespace is nobody. Init is alone in its
+  // namespaces at this point, and its memory holds nothing secret yet.
   if (spec.rootless) (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   auto written = write_procfs(proc->get(), std::to_string(getpid()) + "/oom_score_adj",
                               std::to_string(*spec.process.oom_score_adj));
@@ -98,8 +98,8 @@ sys::Result<Terminal> make_terminal(const Spec& spec, const Mounted& mounted) {
   return terminal;
 }
 
-// Everything is mounted and confined before the root is entered: until then each path is resolved within a descriptor of
-// the new root, and the host's own /dev/null and /sys can still be used as sources.
+// Everything is mounted and confined before the root is entered: until then each path is resolved within a descriptor
+// of the new root, and the host's own /dev/null and /sys can still be used as sources.
 sys::Result<Terminal> build_root(const InitPlan& plan) {
   const Spec& spec = plan.spec;
   auto sources = open_sources(spec);

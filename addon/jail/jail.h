@@ -1,5 +1,6 @@
-// One container's isolation, driven from outside: the parent decides what happens at init's named waiting points, so that
-// the supervisor and the OCI runtime command line can both drive it. Nothing here knows of a supervisor, a log or a socket.
+// One container's isolation, driven from outside: the parent decides what happens at init's named waiting points, so
+// that the supervisor and the OCI runtime command line can both drive it. Nothing here knows of a supervisor, a log or
+// a socket.
 #pragma once
 
 #include <sys/types.h>
@@ -45,9 +46,10 @@ sys::Result<void> wait(Init& init, Point point);
 // Lets init go on from kNamespaces or kRootfs.
 sys::Result<void> release(Init& init, Point point);
 
-// The calling process, which must have one thread, is root of a new user namespace in which `uid` and `gid` (its own ids) are 0,
-// and, when ranges are given, 1… are the user's subordinate ids (setuid newuidmap and newgidmap are run for that).
-// Without ranges it is a single-id map, and setgroups(2) is denied before the gid map is written (CVE-2014-8989).
+// The calling process, which must have one thread, is root of a new user namespace in which `uid` and `gid` (its own
+// ids) are 0, and, when ranges are given, 1… are the user's subordinate ids (setuid newuidmap and newgidmap are run for
+// that). Without ranges it is a single-id map, and setgroups(2) is denied before the gid map is written
+// (CVE-2014-8989).
 struct IdRange {
   uid_t start = 0;
   uid_t count = 0;
@@ -64,8 +66,8 @@ struct Target {
 };
 
 // A process in the target's namespaces and in `cgroup` (Cgroup::create_exec), standing at kRootfs; drive it with
-// wait(kRootfs), release(kRootfs), wait(kExec). The caller is its parent (pid and pidfd are in the caller's namespace) and may stay in its own
-// namespaces; it must be a child subreaper.
+// wait(kRootfs), release(kRootfs), wait(kExec). The caller is its parent (pid and pidfd are in the caller's namespace)
+// and may stay in its own namespaces; it must be a child subreaper.
 sys::Result<Init> join(const Target& target, const Process& process, const Stdio& stdio, const Cgroup& cgroup);
 
 }  // namespace jail

@@ -64,7 +64,8 @@ sys::Error enter_and_fork(const JoinPlan& plan) {
   // by way of /proc (CVE-2016-9962). execve makes it dumpable again.
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return sys::errno_error("set non-dumpable");
   reset_signals();
-  std::vector<int> keep = {plan.stdio.in, plan.stdio.out, plan.stdio.err, plan.null, plan.sync, plan.target.pidfd.get()};
+  std::vector<int> keep = {plan.stdio.in, plan.stdio.out, plan.stdio.err,
+                           plan.null,     plan.sync,      plan.target.pidfd.get()};
   keep.insert(keep.end(), plan.cgroup_procs.begin(), plan.cgroup_procs.end());
   SYS_TRY(close_all_but(std::move(keep), plan.null));
   for (const int fd : plan.cgroup_procs) {
@@ -75,7 +76,8 @@ sys::Error enter_and_fork(const JoinPlan& plan) {
   // All at once and by pidfd: no window in which it is in some namespaces only, and no pid that could be reused.
   if (setns(plan.target.pidfd.get(), flags) != 0) return sys::errno_error("setns");
 
-  // The pid namespace is entered by children only. CLONE_PARENT: the new process is a child of the one that called join().
+  // The pid namespace is entered by children only. CLONE_PARENT: the new process is a child of the one that called
+  // join().
   struct clone_args arguments {};
   arguments.flags = CLONE_PARENT;
   const pid_t pid = sys::clone3(arguments);
@@ -129,7 +131,8 @@ sys::Result<Init> join(const Target& target, const Process& process, const Stdio
   auto message = sync::receive(ends->first.get());
   reap(*helper);
   if (!message) {
-    return sys::error("setns", "the process ended before it could say why: it was killed, perhaps for want of memory", ECHILD);
+    return sys::error("setns", "the process ended before it could say why: it was killed, perhaps for want of memory",
+                      ECHILD);
   }
   if (message->kind == sync::Kind::kError) return std::move(message->error);
   if (message->kind != sync::Kind::kPid) return sys::errno_error("setns", {}, EBADMSG);

@@ -1,4 +1,5 @@
-// The last steps of every process in a container, init's and exec's alike: from full privileges inside the container's root to execve.
+// The last steps of every process in a container, init's and exec's alike: from full privileges inside the container's
+// root to execve.
 #pragma once
 
 #include "jail/jail.h"

@@ -15,15 +15,24 @@ struct Attribute {
 };
 
 constexpr Attribute kAttributes[] = {
-    {"ro", false, MOUNT_ATTR_RDONLY},           {"rw", true, MOUNT_ATTR_RDONLY},
-    {"nosuid", false, MOUNT_ATTR_NOSUID},       {"suid", true, MOUNT_ATTR_NOSUID},
-    {"nodev", false, MOUNT_ATTR_NODEV},         {"dev", true, MOUNT_ATTR_NODEV},
-    {"noexec", false, MOUNT_ATTR_NOEXEC},       {"exec", true, MOUNT_ATTR_NOEXEC},
-    {"nodiratime", false, MOUNT_ATTR_NODIRATIME}, {"diratime", true, MOUNT_ATTR_NODIRATIME},
-    {"nosymfollow", false, 0x00200000},         {"symfollow", true, 0x00200000},
-    {"noatime", false, MOUNT_ATTR_NOATIME},     {"atime", true, MOUNT_ATTR_NOATIME},
-    {"strictatime", false, MOUNT_ATTR_STRICTATIME}, {"nostrictatime", true, MOUNT_ATTR_STRICTATIME},
-    {"relatime", true, MOUNT_ATTR__ATIME},      {"norelatime", false, MOUNT_ATTR_STRICTATIME},
+    {"ro", false, MOUNT_ATTR_RDONLY},
+    {"rw", true, MOUNT_ATTR_RDONLY},
+    {"nosuid", false, MOUNT_ATTR_NOSUID},
+    {"suid", true, MOUNT_ATTR_NOSUID},
+    {"nodev", false, MOUNT_ATTR_NODEV},
+    {"dev", true, MOUNT_ATTR_NODEV},
+    {"noexec", false, MOUNT_ATTR_NOEXEC},
+    {"exec", true, MOUNT_ATTR_NOEXEC},
+    {"nodiratime", false, MOUNT_ATTR_NODIRATIME},
+    {"diratime", true, MOUNT_ATTR_NODIRATIME},
+    {"nosymfollow", false, 0x00200000},
+    {"symfollow", true, 0x00200000},
+    {"noatime", false, MOUNT_ATTR_NOATIME},
+    {"atime", true, MOUNT_ATTR_NOATIME},
+    {"strictatime", false, MOUNT_ATTR_STRICTATIME},
+    {"nostrictatime", true, MOUNT_ATTR_STRICTATIME},
+    {"relatime", true, MOUNT_ATTR__ATIME},
+    {"norelatime", false, MOUNT_ATTR_STRICTATIME},
 };
 
 struct Propagation {
@@ -33,8 +42,8 @@ struct Propagation {
 };
 
 constexpr Propagation kPropagations[] = {
-    {"private", MS_PRIVATE, false}, {"rprivate", MS_PRIVATE, true}, {"shared", MS_SHARED, false},
-    {"rshared", MS_SHARED, true},   {"slave", MS_SLAVE, false},     {"rslave", MS_SLAVE, true},
+    {"private", MS_PRIVATE, false},       {"rprivate", MS_PRIVATE, true},       {"shared", MS_SHARED, false},
+    {"rshared", MS_SHARED, true},         {"slave", MS_SLAVE, false},           {"rslave", MS_SLAVE, true},
     {"unbindable", MS_UNBINDABLE, false}, {"runbindable", MS_UNBINDABLE, true},
 };
 
@@ -57,7 +66,8 @@ void apply(const Attribute& attribute, uint64_t& set, uint64_t& clear) {
 
 bool take_attribute(const std::string& option, MountOptions& result) {
   const auto named = [](const std::string& name) {
-    return std::find_if(std::begin(kAttributes), std::end(kAttributes), [&](const Attribute& a) { return name == a.name; });
+    return std::find_if(std::begin(kAttributes), std::end(kAttributes),
+                        [&](const Attribute& a) { return name == a.name; });
   };
   const auto* plain = named(option);
   if (plain != std::end(kAttributes)) {

@@ -9,7 +9,7 @@
 namespace jail {
 
 struct MountOptions {
-  uint64_t set = 0;    // MOUNT_ATTR_* of this mount
+  uint64_t set = 0;  // MOUNT_ATTR_* of this mount
   uint64_t clear = 0;
   uint64_t recursive_set = 0;  // and of those below it: "rro" and its like
   uint64_t recursive_clear = 0;

@@ -30,7 +30,7 @@ constexpr std::string_view kReplaceableProcFiles[] = {
 
 // Kernel file systems that belong below /sys; anything else there would pose as one.
 constexpr unsigned long kSysfsFamily[] = {
-    SYSFS_MAGIC,      CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,
+    SYSFS_MAGIC,      CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,  TRACEFS_MAGIC,
     SECURITYFS_MAGIC, BPF_FS_MAGIC,       PSTOREFS_MAGIC,      EFIVARFS_MAGIC, 0x62656570 /* configfs */,
 };
 
@@ -98,12 +98,12 @@ sys::Result<void> set_bind_attributes(const Mount& mount, const MountOptions& op
   struct mount_attr own {};
   own.attr_set = options.set;
   own.attr_clr = options.clear;
-  if ((own.attr_set | own.attr_clr) != 0 && sys::mount_setattr(fd, "", AT_EMPTY_PATH, own) != 0) return mount_error(mount);
+  if ((own.attr_set | own.attr_clr) != 0 && sys::mount_setattr(fd, "", AT_EMPTY_PATH, own) != 0)
+    return mount_error(mount);
   struct mount_attr below {};
   below.attr_set = options.recursive_set;
   below.attr_clr = options.recursive_clear;
-  if ((below.attr_set | below.attr_clr) != 0 &&
-      sys::mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, below) != 0) {
+  if ((below.attr_set | below.attr_clr) != 0 && sys::mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, below) != 0) {
     return mount_error(mount);
   }
   struct mount_attr propagation {};
@@ -162,8 +162,10 @@ class Mounter {
       if (!folder) return folder.take_failure();
       if (!*folder) kind = TargetKind::kFile;
     }
-    const bool plain = inner == "proc" || inner == "sys" || inner == "dev" || mount.type == "proc" || mount.type == "sysfs";
-    auto target = plain && kind == TargetKind::kFolder ? make_plain_folder(root_, inner) : make_target(root_, inner, kind);
+    const bool plain =
+        inner == "proc" || inner == "sys" || inner == "dev" || mount.type == "proc" || mount.type == "sysfs";
+    auto target =
+        plain && kind == TargetKind::kFolder ? make_plain_folder(root_, inner) : make_target(root_, inner, kind);
     if (target) return target;
     sys::Error failure = target.take_failure();
     failure.step = step_of(mount);

@@ -10,8 +10,8 @@
 
 namespace jail {
 
-// Detached copies of the host's folders and files that bind mounts are made from, in the order of spec.mounts; empty for other types. To be called before
-// stop_propagation(), so that a "shared" one stays a peer of the host's mount.
+// Detached copies of the host's folders and files that bind mounts are made from, in the order of spec.mounts; empty
+// for other types. To be called before stop_propagation(), so that a "shared" one stays a peer of the host's mount.
 sys::Result<std::vector<sys::Fd>> open_sources(const Spec& spec);
 
 // What later steps need of what was mounted.
@@ -20,7 +20,8 @@ struct Mounted {
   sys::Fd devpts;  // the devpts instance on /dev/pts
 };
 
-// All of spec.mounts are in place below `root`, in their order, /dev is populated and volumes are filled. umask must be 0.
+// All of spec.mounts are in place below `root`, in their order, /dev is populated and volumes are filled. umask must be
+// 0.
 sys::Result<Mounted> mount_all(int root, const Spec& spec, std::vector<sys::Fd> sources, const Cgroup& cgroup);
 
 }  // namespace jail

@@ -15,8 +15,8 @@ namespace jail {
 namespace {
 
 constexpr std::string_view kIpcSysctls[] = {
-    "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni",        "kernel/sem", "kernel/shmall",
-    "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced",
+    "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
+    "kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced",
 };
 
 bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
@@ -26,9 +26,9 @@ bool starts_with(std::string_view text, std::string_view prefix) { return text.s
 sys::Result<sys::Fd> private_procfs() {
   const sys::Fd context(sys::fsopen("proc", FSOPEN_CLOEXEC));
   if (!context) return sys::errno_error("mount /proc");
-  if (sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return sys::errno_error("mount /proc");
-  sys::Fd proc(
-      sys::fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+  if (sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+    return sys::errno_error("mount /proc");
+  sys::Fd proc(sys::fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
   if (!proc) return sys::errno_error("mount /proc");
   return proc;
 }
@@ -45,7 +45,8 @@ sys::Result<void> write_procfs(int proc, const std::string& path, std::string_vi
 }
 
 std::string sysctl_path(std::string_view name) {
-  // sysctl(8): the separator that comes first is the separator, so that interface names with dots can be written with slashes.
+  // sysctl(8): the separator that comes first is the separator, so that interface names with dots can be written with
+  // slashes.
   std::string path(name);
   const size_t first = path.find_first_of("./");
   if (first == std::string::npos) return {};
@@ -67,8 +68,8 @@ std::string sysctl_path(std::string_view name) {
     start = end + 1;
   }
   const auto valid = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '/' ||
-           c == '.' || c == '@';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '/' || c == '.' || c == '@';
   };
   if (!std::all_of(path.begin(), path.end(), valid)) return {};
   return path;

@@ -51,7 +51,8 @@ sys::Result<Folders> open_folders(const Rootfs& rootfs) {
   return folders;
 }
 
-// Layers are named through their descriptors: data folders may have long paths, and the container's mountinfo then tells nothing of the host.
+// Layers are named through their descriptors: data folders may have long paths, and the container's mountinfo then
+// tells nothing of the host.
 std::string name_of(const sys::Fd& fd) { return "/proc/self/fd/" + std::to_string(fd.get()); }
 
 struct Option {
@@ -74,7 +75,8 @@ std::vector<Option> common_options(const Rootfs& rootfs) {
 
 bool configure(int context, const Option& option) {
   const unsigned command = option.value.empty() ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING;
-  return sys::fsconfig(context, command, option.key.c_str(), option.value.empty() ? nullptr : option.value.c_str(), 0) == 0;
+  return sys::fsconfig(context, command, option.key.c_str(), option.value.empty() ? nullptr : option.value.c_str(),
+                       0) == 0;
 }
 
 sys::Result<sys::Fd> mount_context(int context) {
@@ -132,8 +134,8 @@ sys::Result<sys::Fd> mount_by_string(const Rootfs& rootfs, const Folders& folder
   return mounted;
 }
 
-// A volatile overlay leaves this marker for ever, and the kernel then refuses the next mount of the same upper folder: after a crash its
-// content may be torn. Whether this upper may be used again was decided by who asked for the mount.
+// A volatile overlay leaves this marker for ever, and the kernel then refuses the next mount of the same upper folder:
+// after a crash its content may be torn. Whether this upper may be used again was decided by who asked for the mount.
 sys::Result<void> remove_marker(int work, const std::string& path) {
   const auto failed = [](int status) { return status != 0 && errno != ENOENT && errno != ENOTDIR; };
   if (failed(unlinkat(work, "work/incompat/volatile/dirty", 0))) return rootfs_error(path);
@@ -192,7 +194,8 @@ sys::Result<sys::Fd> mount_rootfs(const Rootfs& rootfs) {
   SYS_TRY(set_attributes(root->get(), 0, MS_PRIVATE, AT_RECURSIVE));
   // A committed layer is never modified, not even by making a mount point in it.
   if (is_single_layer(rootfs)) SYS_TRY(set_attributes(root->get(), MOUNT_ATTR_RDONLY, 0, 0));
-  // Mounts can only be attached below one that is attached itself (before Linux 6.15). On top of "/" it needs no folder of its own.
+  // Mounts can only be attached below one that is attached itself (before Linux 6.15). On top of "/" it needs no folder
+  // of its own.
   if (sys::move_mount(root->get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0) return rootfs_error("/");
   return root;
 }

@@ -10,8 +10,8 @@ namespace jail {
 // Nothing that is mounted from here on reaches other mount namespaces.
 sys::Result<void> stop_propagation();
 
-// The root is mounted on top of the host's "/" in this mount namespace, where path lookups of this process don't see it; the result is its descriptor.
-// Writable ones stay writable until finish_rootfs, so that mount points can be made.
+// The root is mounted on top of the host's "/" in this mount namespace, where path lookups of this process don't see
+// it; the result is its descriptor. Writable ones stay writable until finish_rootfs, so that mount points can be made.
 sys::Result<sys::Fd> mount_rootfs(const Rootfs& rootfs);
 
 // A root that was asked to be read-only is.

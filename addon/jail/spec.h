@@ -42,7 +42,7 @@ struct Device {
 // One line of linux.resources.devices. Later rules win over earlier ones.
 struct DeviceRule {
   bool allow = false;
-  char type = 'a';  // a, b or c
+  char type = 'a';     // a, b or c
   int64_t major = -1;  // -1: any
   int64_t minor = -1;
   bool read = true;

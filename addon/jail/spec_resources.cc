@@ -81,7 +81,8 @@ void read_resources(JsonReader& reader, const Json* resources, Resources& result
     for (const auto& entry : unified->GetObject()) {
       const std::string name(entry.name.GetString(), entry.name.GetStringLength());
       // A file of the cgroup itself, never a path out of it.
-      if (name.empty() || name.find('/') != std::string::npos || name.find('\0') != std::string::npos || name[0] == '.') {
+      if (name.empty() || name.find('/') != std::string::npos || name.find('\0') != std::string::npos ||
+          name[0] == '.') {
         reader.fail("linux.resources.unified: bad file name");
         return;
       }

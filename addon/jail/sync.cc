@@ -103,7 +103,8 @@ sys::Result<void> expect_go(int socket, int32_t point) {
   if (n < 0) return sys::errno_error("sync");
   // The parent is gone: nobody would know of this process.
   if (n == 0) return sys::errno_error("sync", {}, ECONNRESET);
-  if (static_cast<size_t>(n) != sizeof header || header.kind != static_cast<uint8_t>(Kind::kGo) || header.value != point) {
+  if (static_cast<size_t>(n) != sizeof header || header.kind != static_cast<uint8_t>(Kind::kGo) ||
+      header.value != point) {
     return sys::errno_error("sync", {}, EBADMSG);
   }
   return {};

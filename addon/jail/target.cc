@@ -44,8 +44,8 @@ sys::Error target_error(std::string_view path, int err = errno) {
   return sys::errno_error("mount target", std::string(path), err);
 }
 
-// `name` in `parent` exists as a folder or, as the last part of a file's path, as a file. EEXIST is success: somebody else
-// made it, or it is a dangling link, which the caller finds out by resolving again.
+// `name` in `parent` exists as a folder or, as the last part of a file's path, as a file. EEXIST is success: somebody
+// else made it, or it is a dangling link, which the caller finds out by resolving again.
 sys::Result<void> make_entry(int parent, const std::string& name, bool folder, std::string_view path) {
   if (folder) {
     if (mkdirat(parent, name.c_str(), 0755) != 0 && errno != EEXIST) return target_error(path);
@@ -83,8 +83,8 @@ std::string clean_path(std::string_view path) {
 sys::Result<sys::Fd> make_target(int root, std::string_view path, TargetKind kind) {
   std::vector<std::string> parts = split(path);
   int links = 0;
-  // Walks down part by part. After each creation the path is resolved anew from the root by the kernel, so a name that was swapped
-  // meanwhile leads to another place inside the root or fails, but never out of it.
+  // Walks down part by part. After each creation the path is resolved anew from the root by the kernel, so a name that
+  // was swapped meanwhile leads to another place inside the root or fails, but never out of it.
   for (size_t done = 0; done < parts.size();) {
     const std::string prefix = join(parts, done + 1);
     const bool folder = done + 1 < parts.size() || kind == TargetKind::kFolder;
@@ -99,8 +99,9 @@ sys::Result<sys::Fd> make_target(int root, std::string_view path, TargetKind kin
     std::string content;
     if (read_link(parent->get(), parts[done], content)) {
       if (++links > kMaxLinks) return target_error(path, ELOOP);
-      // The link takes the place of its name; an absolute one starts at the root. ".." in it is applied to the names, which is what
-      // the kernel would do unless a parent is a link itself; then the result is another place within the root.
+      // The link takes the place of its name; an absolute one starts at the root. ".." in it is applied to the names,
+      // which is what the kernel would do unless a parent is a link itself; then the result is another place within the
+      // root.
       std::string respelled = content[0] == '/' ? content : join(parts, done) + "/" + content;
       for (size_t i = done + 1; i < parts.size(); i++) respelled += "/" + parts[i];
       parts = split(respelled);

@@ -34,8 +34,7 @@ sys::Result<sys::Fd> open_multiplexer(int devpts) {
 }
 
 sys::Result<sys::Fd> open_multiplexer_in(int root) {
-  return verified(
-      sys::Fd(sys::openat2(root, "dev/pts/ptmx", O_RDWR | O_NOCTTY, sys::kInRoot | RESOLVE_NO_SYMLINKS)));
+  return verified(sys::Fd(sys::openat2(root, "dev/pts/ptmx", O_RDWR | O_NOCTTY, sys::kInRoot | RESOLVE_NO_SYMLINKS)));
 }
 
 sys::Result<Terminal> open_terminal(const sys::Fd& ptmx, uint16_t columns, uint16_t rows) {
@@ -57,8 +56,7 @@ sys::Result<Terminal> open_terminal(const sys::Fd& ptmx, uint16_t columns, uint1
 sys::Result<void> bind_console(int dev, const Terminal& terminal) {
   const sys::Fd place(openat(dev, "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0620));
   if (!place) return sys::errno_error("mount /dev/console");
-  const sys::Fd clone(
-      sys::open_tree(terminal.slave.get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
+  const sys::Fd clone(sys::open_tree(terminal.slave.get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
   if (!clone) return sys::errno_error("mount /dev/console");
   if (sys::move_mount(clone.get(), "", place.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
     return sys::errno_error("mount /dev/console");

@@ -1,4 +1,5 @@
-// The container's own pseudo terminal. Its caller's terminal is never shared: TIOCSTI would type into it (CVE-2017-5226).
+// The container's own pseudo terminal. Its caller's terminal is never shared: TIOCSTI would type into it
+// (CVE-2017-5226).
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,8 @@ struct Terminal {
   sys::Fd slave;
 };
 
-// A new pair from the multiplexer `ptmx` of a devpts instance; it was verified to be one, and the slave was opened through the master and not by
-// a path (CVE-2025-52565). columns and rows of 0 leave the kernel's default.
+// A new pair from the multiplexer `ptmx` of a devpts instance; it was verified to be one, and the slave was opened
+// through the master and not by a path (CVE-2025-52565). columns and rows of 0 leave the kernel's default.
 sys::Result<Terminal> open_terminal(const sys::Fd& ptmx, uint16_t columns, uint16_t rows);
 
 // The multiplexer in the devpts mount `devpts`, and the one that a process in a container finds below its root.

@@ -35,8 +35,8 @@ sys::Result<void> write_map(const char* file, const std::string& map) {
 }
 
 sys::Result<void> map_single_id(uid_t uid, gid_t gid) {
-  // In this order: once the gid map is there the kernel takes no "deny" any more, and a process that may call setgroups could
-  // drop a group that is there to deny it something (CVE-2014-8989, user_namespaces(7)).
+  // In this order: once the gid map is there the kernel takes no "deny" any more, and a process that may call setgroups
+  // could drop a group that is there to deny it something (CVE-2014-8989, user_namespaces(7)).
   SYS_TRY(write_map("/proc/self/setgroups", "deny"));
   SYS_TRY(write_map("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1"));
   return write_map("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1");
@@ -65,8 +65,10 @@ int run_mapper(const char* name, pid_t target, uint32_t id, const IdRange& range
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-// Stays outside of the new namespace, where the setuid programs have their rights, and waits for the word that it exists.
-[[noreturn]] void run_helper(const sys::Fd& go, pid_t target, uid_t uid, gid_t gid, const IdRange& subuid, const IdRange& subgid) {
+// Stays outside of the new namespace, where the setuid programs have their rights, and waits for the word that it
+// exists.
+[[noreturn]] void run_helper(const sys::Fd& go, pid_t target, uid_t uid, gid_t gid, const IdRange& subuid,
+                             const IdRange& subgid) {
   char byte = 0;
   if (!sys::read_exact(go.get(), &byte, 1)) _exit(0);
   reset_signals();
@@ -94,7 +96,8 @@ sys::Result<void> unshare_user() {
   const int err = errno;
   if (err == ENOSPC) return namespace_error("this host allows no user namespaces (user.max_user_namespaces)", err);
   if (err == EPERM) {
-    return namespace_error("this host does not let ordinary users make user namespaces (kernel.unprivileged_userns_clone)", err);
+    return namespace_error(
+        "this host does not let ordinary users make user namespaces (kernel.unprivileged_userns_clone)", err);
   }
   return namespace_error("cannot make a user namespace", err);
 }

@@ -67,7 +67,8 @@ std::optional<PasswdEntry> find_passwd(std::string_view passwd, std::string_view
     const auto entry_gid = id_of(fields[3]);
     if (!entry_uid || !entry_gid || fields[0].empty()) return false;
     if (uid ? *entry_uid != *uid : fields[0] != name) return false;
-    found = PasswdEntry{std::string(fields[0]), *entry_uid, *entry_gid, std::string(fields[5].substr(0, fields[5].find(':')))};
+    found = PasswdEntry{std::string(fields[0]), *entry_uid, *entry_gid,
+                        std::string(fields[5].substr(0, fields[5].find(':')))};
     return true;
   });
   return found;
@@ -151,7 +152,8 @@ sys::Result<Identity> parse_user(std::string_view passwd, std::string_view group
   const auto entry = find_passwd(passwd, name, uid);
   // "root" needs no database: an image from scratch may say it.
   if (!entry && !uid && name == "root") uid = 0;
-  if (!entry && !uid) return user_error("no user '" + std::string(name.substr(0, 64)) + "' in /etc/passwd of the image");
+  if (!entry && !uid)
+    return user_error("no user '" + std::string(name.substr(0, 64)) + "' in /etc/passwd of the image");
 
   Identity identity;
   identity.uid = entry ? entry->uid : *uid;

@@ -2,8 +2,8 @@
 #pragma once
 
 // A failed assertion must stop the process: with NDEBUG it would be undefined behaviour on hostile input.
-#define RAPIDJSON_ASSERT(x) \
-  do {                      \
+#define RAPIDJSON_ASSERT(x)     \
+  do {                          \
     if (!(x)) __builtin_trap(); \
   } while (0)
 #define RAPIDJSON_HAS_STDSTRING 1

@@ -14,9 +14,7 @@ int pidfd_send_signal(int pidfd, int signal) {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));
 }
 
-int pidfd_getfd(int pidfd, int target_fd) {
-  return static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, target_fd, 0));
-}
+int pidfd_getfd(int pidfd, int target_fd) { return static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, target_fd, 0)); }
 
 int close_range(unsigned first, unsigned last, unsigned flags) {
   return static_cast<int>(::syscall(SYS_close_range, first, last, flags));

@@ -1,5 +1,6 @@
-// System calls that the oldest supported C library (glibc 2.31) does not wrap. Raw on purpose: the addon is built from these files too and must
-// not import newer symbols. Each returns what the kernel returned, with errno set, as libc would.
+// System calls that the oldest supported C library (glibc 2.31) does not wrap. Raw on purpose: the addon is built from
+// these files too and must not import newer symbols. Each returns what the kernel returned, with errno set, as libc
+// would.
 #pragma once
 
 #include <linux/openat2.h>
@@ -38,8 +39,8 @@ int move_mount(int from_dir, const char* from, int to_dir, const char* to, unsig
 int mount_setattr(int dir, const char* path, unsigned flags, const struct mount_attr& attributes);
 int pivot_root(const char* new_root, const char* put_old);
 
-// openat2(2) with O_CLOEXEC added. A resolution that races with a rename gives EAGAIN: retried a bounded number of times, because an
-// attacker can keep renaming for ever.
+// openat2(2) with O_CLOEXEC added. A resolution that races with a rename gives EAGAIN: retried a bounded number of
+// times, because an attacker can keep renaming for ever.
 int openat2(int dir, const char* path, uint64_t flags, uint64_t resolve, mode_t mode = 0);
 
 // As openat2, as a result whose error names the path.

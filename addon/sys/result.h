@@ -40,7 +40,7 @@ struct Error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}        // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}          // NOLINT(google-explicit-constructor)
   Result(Error failure) : state_(std::in_place_index<1>, std::move(failure)) {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] bool ok() const { return state_.index() == 0; }
@@ -75,9 +75,9 @@ class [[nodiscard]] Result<void> {
 };
 
 // Returns the failure of `expr` from the enclosing function, else goes on.
-#define SYS_TRY(expr)                                    \
-  do {                                                   \
-    auto sys_try_result = (expr);                        \
+#define SYS_TRY(expr)                                          \
+  do {                                                         \
+    auto sys_try_result = (expr);                              \
     if (!sys_try_result) return sys_try_result.take_failure(); \
   } while (0)
 

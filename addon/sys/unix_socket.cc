@@ -12,8 +12,8 @@
 namespace sys {
 namespace {
 
-// sockaddr_un holds 108 bytes; a data folder deep in somebody's home does not fit. The folder is opened and named through
-// procfs, which is short. `folder` must stay open until bind or connect is done.
+// sockaddr_un holds 108 bytes; a data folder deep in somebody's home does not fit. The folder is opened and named
+// through procfs, which is short. `folder` must stay open until bind or connect is done.
 Result<sockaddr_un> address_of(const std::string& path, Fd& folder) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -105,7 +105,8 @@ Result<Fd> listen_unix(const std::string& path, int backlog) {
   if (!address) return address.take_failure();
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return errno_error("socket", path);
-  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&*address), sizeof *address) != 0) return errno_error("bind", path);
+  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&*address), sizeof *address) != 0)
+    return errno_error("bind", path);
   if (::listen(socket.get(), backlog) != 0) return errno_error("listen", path);
   return socket;
 }

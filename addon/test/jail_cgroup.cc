@@ -83,14 +83,17 @@ TEST_CASE("a container's limits are in force and its cgroup goes with it") {
 TEST_CASE("the container sees its own cgroup, read-only, as the root") {
   const Sandbox sandbox;
   jail::Spec spec = default_spec(
-      sandbox, {"sh", "-c", "grep -c dinghy-test /proc/self/cgroup; find /sys/fs/cgroup -name cgroup.procs | wc -l; "
-                            "mkdir /sys/fs/cgroup/x 2>&1; f=$(find /sys/fs/cgroup -name cgroup.procs | head -n 1); (echo 1 > $f) 2>&1"});
+      sandbox,
+      {"sh", "-c",
+       "grep -c dinghy-test /proc/self/cgroup; find /sys/fs/cgroup -name cgroup.procs | wc -l; "
+       "mkdir /sys/fs/cgroup/x 2>&1; f=$(find /sys/fs/cgroup -name cgroup.procs | head -n 1); (echo 1 > $f) 2>&1"});
   spec.cgroups_path = "/dinghy-test/view";
   const Outcome outcome = run(spec);
   CHECK(outcome.error.message == "");
   CHECK(outcome.out.rfind("0\n", 0) == 0);
   CHECK(outcome.out.find("\n0\n") == std::string::npos);
-  CHECK(outcome.out.find("mkdir: can't create directory '/sys/fs/cgroup/x': Read-only file system") != std::string::npos);
+  CHECK(outcome.out.find("mkdir: can't create directory '/sys/fs/cgroup/x': Read-only file system") !=
+        std::string::npos);
   CHECK(outcome.out.find("cgroup.procs: Read-only file system") != std::string::npos);
 }
 
@@ -126,7 +129,8 @@ TEST_CASE("a kill for want of memory is counted and wakes the watcher") {
 
 TEST_CASE("freezing stands everything still and killing ends it, frozen too") {
   const Sandbox sandbox;
-  jail::Spec spec = default_spec(sandbox, {"sh", "-c", "sh -c 'while :; do :; done' & while :; do echo x > /tick; done"});
+  jail::Spec spec =
+      default_spec(sandbox, {"sh", "-c", "sh -c 'while :; do :; done' & while :; do echo x > /tick; done"});
   spec.cgroups_path = "/dinghy-test/freeze";
   jail_test::Running running = jail_test::start(spec);
   CHECK(running.cgroup.populated());
@@ -192,11 +196,12 @@ TEST_CASE("device rules: the last that speaks of a device decides") {
   // The kernel's verifier accepts the program, whatever the list.
   const auto host = jail::CgroupHost::detect();
   if (host->v2() == nullptr || !host->v2()->writable) return;
-  const std::vector<std::vector<jail::DeviceRule>> lists = {
-      {},
-      {{false, 'a', -1, -1, true, true, true}},
-      {{true, 'a', -1, -1, true, true, true}},
-      {{false, 'a', -1, -1, true, true, true}, {true, 'c', 1, 3, true, true, true}, {false, 'c', 1, 3, false, true, false}}};
+  const std::vector<std::vector<jail::DeviceRule>> lists = {{},
+                                                            {{false, 'a', -1, -1, true, true, true}},
+                                                            {{true, 'a', -1, -1, true, true, true}},
+                                                            {{false, 'a', -1, -1, true, true, true},
+                                                             {true, 'c', 1, 3, true, true, true},
+                                                             {false, 'c', 1, 3, false, true, false}}};
   for (const auto& rules : lists) {
     auto cgroup = Cgroup::create("/dinghy-test/bpf", {}, false);
     REQUIRE(cgroup.ok());
@@ -213,8 +218,8 @@ TEST_CASE("the v2 device program denies what the list does not allow") {
   auto cgroup = Cgroup::create("/dinghy-test/bpfrun", {}, false);
   REQUIRE(cgroup.ok());
   REQUIRE(jail::attach_device_filter(cgroup->v2_fd(), {{false, 'a', -1, -1, true, true, true},
-                                                      {true, 'c', 1, 3, true, true, false},
-                                                      {true, 'c', 1, -1, true, false, false}})
+                                                       {true, 'c', 1, 3, true, true, false},
+                                                       {true, 'c', 1, -1, true, false, false}})
               .ok());
   const pid_t pid = fork();
   if (pid == 0) {

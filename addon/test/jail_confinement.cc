@@ -90,8 +90,8 @@ TEST_CASE("volumes over procfs, sysfs, their insides and the root are refused") 
   const Sandbox sandbox;
   link_lower(sandbox, "sneaky", "/proc/self");
   link_lower(sandbox, "top", "/");
-  for (const char* destination : {"/proc", "/proc/self", "/proc/sys", "/sys", "/sys/fs/cgroup", "/sys/kernel", "/", "/..", "/sneaky",
-                                  "/top", "/proc/../proc/1"}) {
+  for (const char* destination : {"/proc", "/proc/self", "/proc/sys", "/sys", "/sys/fs/cgroup", "/sys/kernel", "/",
+                                  "/..", "/sneaky", "/top", "/proc/../proc/1"}) {
     CAPTURE(std::string(destination));
     jail::Spec spec = default_spec(sandbox, {"true"});
     spec.mounts.push_back({destination, "bind", sandbox.path("volume"), {"rbind", "rw"}});
@@ -144,9 +144,10 @@ TEST_CASE("passwd that is a link, a device, a fifo, a folder or huge gives an er
 
 TEST_CASE("devices outside of the list cannot be opened even by who made the node") {
   const Sandbox sandbox;
-  jail::Spec spec = default_spec(sandbox, {"sh", "-c",
-                                           "mknod /tmp/kmsg c 1 11 && head -c 1 /tmp/kmsg 2>&1; head -c 4 /dev/zero | wc -c; "
-                                           "echo x > /dev/null && echo ok; cat /dev/full | head -c 1 | wc -c"});
+  jail::Spec spec =
+      default_spec(sandbox, {"sh", "-c",
+                             "mknod /tmp/kmsg c 1 11 && head -c 1 /tmp/kmsg 2>&1; head -c 4 /dev/zero | wc -c; "
+                             "echo x > /dev/null && echo ok; cat /dev/full | head -c 1 | wc -c"});
   spec.cgroups_path = "/dinghy-test/devices";
   spec.resources.devices = {{false, 'a', -1, -1, true, true, true},  {true, 'c', -1, -1, false, false, true},
                             {true, 'b', -1, -1, false, false, true}, {true, 'c', 1, 3, true, true, true},
@@ -161,11 +162,14 @@ TEST_CASE("devices outside of the list cannot be opened even by who made the nod
 TEST_CASE("a container cannot mount, unshare or see the host's cgroups") {
   const Sandbox sandbox;
   const Outcome outcome = run(default_spec(
-      sandbox, {"sh", "-c", "mkdir /m; mount -t tmpfs none /m 2>&1; unshare -m true 2>&1; unshare -U true 2>&1; umount /proc 2>&1; true"}));
+      sandbox,
+      {"sh", "-c",
+       "mkdir /m; mount -t tmpfs none /m 2>&1; unshare -m true 2>&1; unshare -U true 2>&1; umount /proc 2>&1; true"}));
   REQUIRE(outcome.error.step == "");
-  CHECK(outcome.out ==
-        "mount: permission denied (are you root?)\nunshare: unshare(0x20000): Operation not permitted\n"
-        "unshare: unshare(0x10000000): Operation not permitted\numount: can't unmount /proc: Operation not permitted\n");
+  CHECK(
+      outcome.out ==
+      "mount: permission denied (are you root?)\nunshare: unshare(0x20000): Operation not permitted\n"
+      "unshare: unshare(0x10000000): Operation not permitted\numount: can't unmount /proc: Operation not permitted\n");
 }
 
 TEST_CASE("the default filter refuses what Docker's refuses") {

@@ -48,10 +48,11 @@ class Container {
 
 TEST_CASE("a joined process is in every namespace, confined like init") {
   Container container;
-  const Outcome outcome = container.exec(
-      {"sh", "-c",
-       "hostname; for n in pid mnt net ipc uts cgroup; do [ $(readlink /proc/1/ns/$n) = $(readlink /proc/self/ns/$n) ] || echo $n; done; "
-       "ls -1 /proc/self/fd; grep -E 'CapEff|CapInh|Seccomp:' /proc/self/status; exit 3"});
+  const Outcome outcome =
+      container.exec({"sh", "-c",
+                      "hostname; for n in pid mnt net ipc uts cgroup; do [ $(readlink /proc/1/ns/$n) = $(readlink "
+                      "/proc/self/ns/$n) ] || echo $n; done; "
+                      "ls -1 /proc/self/fd; grep -E 'CapEff|CapInh|Seccomp:' /proc/self/status; exit 3"});
   CHECK(outcome.error.step == "");
   CHECK(outcome.error.message == "");
   // PID 1 has no CAP_SYS_PTRACE over it, but its namespaces are readable to the same root.
@@ -122,8 +123,9 @@ TEST_CASE("nothing of a joining process can be read from inside before it runs")
   auto waiting = jail::join(target, process_of({"true"}), {}, *cgroup);
   REQUIRE(waiting.ok());
   REQUIRE(jail::wait(*waiting, jail::Point::kRootfs).ok());
-  const Outcome outcome = container.exec(
-      {"sh", "-c", "for p in /proc/[0-9]*; do [ $p = /proc/1 ] || [ $p = /proc/$$ ] || ls $p/fd $p/root 2>&1 | grep -vc denied; done; true"});
+  const Outcome outcome = container.exec({"sh", "-c",
+                                          "for p in /proc/[0-9]*; do [ $p = /proc/1 ] || [ $p = /proc/$$ ] || ls $p/fd "
+                                          "$p/root 2>&1 | grep -vc denied; done; true"});
   CHECK(outcome.out.find("1\n") == std::string::npos);
   CHECK(jail::release(*waiting, jail::Point::kRootfs).ok());
   CHECK(jail::wait(*waiting, jail::Point::kExec).ok());

@@ -43,7 +43,8 @@ TEST_CASE("paths are cleaned without climbing") {
 TEST_CASE("binds are writable or not, and keep the host's tree out") {
   const Sandbox sandbox;
   std::ofstream(sandbox.path("volume/file")) << "host";
-  jail::Spec spec = default_spec(sandbox, {"sh", "-c", "cat /v/file; touch /v/new && echo w; touch /r/new 2>&1; cat /f"});
+  jail::Spec spec =
+      default_spec(sandbox, {"sh", "-c", "cat /v/file; touch /v/new && echo w; touch /r/new 2>&1; cat /f"});
   spec.mounts.push_back({"/v", "bind", sandbox.path("volume"), {"rbind"}});
   spec.mounts.push_back({"/r", "bind", sandbox.path("volume"), {"rbind", "ro", "nosuid"}});
   spec.mounts.push_back({"/f", "bind", sandbox.path("volume/file"), {"bind", "ro"}});

@@ -1,4 +1,5 @@
-// The same as an ordinary user: in a user namespace that enter_user_namespace() made. Needs root only to become that user.
+// The same as an ordinary user: in a user namespace that enter_user_namespace() made. Needs root only to become that
+// user.
 #include <doctest/doctest.h>
 #include <grp.h>
 #include <sched.h>
@@ -76,9 +77,10 @@ TEST_CASE("an ordinary user runs a container with a single-id map") {
   const std::string text = as_user(nullptr, [&] {
     auto groups = sys::read_file("/proc/self/setgroups", 100);
     const Outcome outcome = run(rootless_spec(
-        sandbox, {"sh", "-c",
-                  "id -u; echo $$; hostname; cat /proc/self/uid_map; mkdir /d && rmdir /d && mkdir /d && echo made; "
-                  "echo x > /dev/null && head -c 2 /dev/zero | wc -c; cat /proc/self/oom_score_adj; ls /sys/firmware | wc -l"}));
+        sandbox,
+        {"sh", "-c",
+         "id -u; echo $$; hostname; cat /proc/self/uid_map; mkdir /d && rmdir /d && mkdir /d && echo made; "
+         "echo x > /dev/null && head -c 2 /dev/zero | wc -c; cat /proc/self/oom_score_adj; ls /sys/firmware | wc -l"}));
     return *groups + outcome.error.step + outcome.error.message + outcome.out;
   });
   CHECK(text == "deny\n0\n1\nharbour\n         0      54321          1\nmade\n2\n0\n0\n");
@@ -142,7 +144,8 @@ TEST_CASE("an exec into a rootless container enters its user namespace first") {
   REQUIRE(pipe(ends) == 0);
   const pid_t pid = fork();
   if (pid == 0) {
-    // The container is made in a namespace of its own by a child, as a supervisor would; the joiner stays an ordinary user.
+    // The container is made in a namespace of its own by a child, as a supervisor would; the joiner stays an ordinary
+    // user.
     std::string text = "failed";
     if (setgroups(0, nullptr) == 0 && setresgid(kUser, kUser, kUser) == 0 && setresuid(kUser, kUser, kUser) == 0 &&
         prctl(PR_SET_CHILD_SUBREAPER, 1) == 0) {

@@ -22,7 +22,9 @@ using jail_test::Sandbox;
 
 namespace {
 
-Outcome shell(const Sandbox& sandbox, const std::string& script) { return run(default_spec(sandbox, {"sh", "-c", script})); }
+Outcome shell(const Sandbox& sandbox, const std::string& script) {
+  return run(default_spec(sandbox, {"sh", "-c", script}));
+}
 
 template <class Work>
 double median_ms(Work work) {
@@ -90,7 +92,8 @@ TEST_CASE("privileges are Docker's, cut to what this host has") {
 
 TEST_CASE("a user is looked up in the image, with groups and home, and keeps no capability") {
   const Sandbox sandbox;
-  jail::Spec spec = default_spec(sandbox, {"sh", "-c", "id -u; id -g; id -G; echo $HOME; grep -E 'CapPrm|CapEff' /proc/self/status"});
+  jail::Spec spec =
+      default_spec(sandbox, {"sh", "-c", "id -u; id -g; id -G; echo $HOME; grep -E 'CapPrm|CapEff' /proc/self/status"});
   spec.process.user = "app";
   spec.process.default_home = true;
   spec.process.group_add = {"3000"};
@@ -118,11 +121,12 @@ TEST_CASE("no descriptor but 0, 1 and 2 reaches the program") {
 
 TEST_CASE("masked and read-only paths are so") {
   const Sandbox sandbox;
-  const Outcome outcome = shell(sandbox,
-                                "for f in /proc/kcore /proc/keys /proc/timer_list /proc/interrupts; do "
-                                "  [ -e $f ] && { head -c 1 $f | wc -c; stat -c '%t:%T' $f; }; done; "
-                                "ls -A /sys/firmware | wc -l; touch /sys/firmware/x 2>&1; "
-                                "(echo 1 > /proc/sys/kernel/panic) 2>&1; (echo 1 > /proc/irq/default_smp_affinity) 2>&1");
+  const Outcome outcome =
+      shell(sandbox,
+            "for f in /proc/kcore /proc/keys /proc/timer_list /proc/interrupts; do "
+            "  [ -e $f ] && { head -c 1 $f | wc -c; stat -c '%t:%T' $f; }; done; "
+            "ls -A /sys/firmware | wc -l; touch /sys/firmware/x 2>&1; "
+            "(echo 1 > /proc/sys/kernel/panic) 2>&1; (echo 1 > /proc/irq/default_smp_affinity) 2>&1");
   REQUIRE(outcome.error.step == "");
   CHECK(contains(outcome.out, "0\n1:3\n"));
   CHECK(contains(outcome.out, "/sys/firmware/x: Read-only file system"));
@@ -133,16 +137,20 @@ TEST_CASE("masked and read-only paths are so") {
 TEST_CASE("commands that cannot run say why, with Docker's exit codes") {
   const Sandbox sandbox;
   sandbox.write_lower("bin/plain", "not a program", 0644);
-  sandbox.write_lower("bin/garbage", "\x7f" "ELFnothing", 0755);
+  sandbox.write_lower("bin/garbage",
+                      "\x7f"
+                      "ELFnothing",
+                      0755);
   sandbox.write_lower("bin/orphan", "#!/no/such/interpreter\n", 0755);
   struct Case {
     const char* command;
     int exit_code;
     int err;
   };
-  for (const Case& one : {Case{"nothing-here", 127, ENOENT}, Case{"/no/such/file", 127, ENOENT}, Case{"plain", 126, EACCES},
-                          Case{"/etc", 126, EISDIR}, Case{"/bin/plain", 126, EACCES}, Case{"/bin/garbage", 126, ENOEXEC},
-                          Case{"/bin/orphan", 127, ENOENT}, Case{"/etc/passwd/x", 127, ENOTDIR}, Case{"", 127, ENOENT}}) {
+  for (const Case& one :
+       {Case{"nothing-here", 127, ENOENT}, Case{"/no/such/file", 127, ENOENT}, Case{"plain", 126, EACCES},
+        Case{"/etc", 126, EISDIR}, Case{"/bin/plain", 126, EACCES}, Case{"/bin/garbage", 126, ENOEXEC},
+        Case{"/bin/orphan", 127, ENOENT}, Case{"/etc/passwd/x", 127, ENOTDIR}, Case{"", 127, ENOENT}}) {
     CAPTURE(one.command);
     const Outcome outcome = run(default_spec(sandbox, {one.command}));
     CHECK(outcome.error.step == "execve");
@@ -175,7 +183,8 @@ TEST_CASE("a read-only root can still be mounted upon") {
 
 TEST_CASE("a single layer is used as it is and never modified") {
   const Sandbox sandbox;
-  for (const char* folder : {"proc", "dev", "sys"}) REQUIRE(mkdir(sandbox.path(std::string("lower/") + folder).c_str(), 0755) == 0);
+  for (const char* folder : {"proc", "dev", "sys"})
+    REQUIRE(mkdir(sandbox.path(std::string("lower/") + folder).c_str(), 0755) == 0);
   jail::Spec spec = default_spec(sandbox, {"sh", "-c", "touch /x 2>&1"});
   spec.rootfs.upper.clear();
   spec.rootfs.work.clear();
@@ -212,8 +221,9 @@ TEST_CASE("a volatile root can be started again") {
 
 TEST_CASE("a tty is the container's own, of the right size, and is its console") {
   const Sandbox sandbox;
-  jail::Spec spec = default_spec(sandbox, {"sh", "-c", "stty size; tty; [ -c /dev/console ] && stat -c %t /dev/console; "
-                                                       "echo hi > /dev/tty; stat -c %u $(tty)"});
+  jail::Spec spec = default_spec(sandbox, {"sh", "-c",
+                                           "stty size; tty; [ -c /dev/console ] && stat -c %t /dev/console; "
+                                           "echo hi > /dev/tty; stat -c %u $(tty)"});
   spec.process.terminal = true;
   spec.process.columns = 132;
   spec.process.rows = 43;
@@ -233,7 +243,8 @@ TEST_CASE("an init in front of the program reaps, forwards and passes the exit c
   spec.process.args = {"sh", "-c", "kill -KILL $$"};
   CHECK(run(spec).code == 137);
   // Orphans are reaped: no zombie is left.
-  spec.process.args = {"sh", "-c", "for i in 1 2 3 4 5; do sh -c 'true & true &' ; done; sleep 0.2; ps -o stat= | grep -c Z"};
+  spec.process.args = {"sh", "-c",
+                       "for i in 1 2 3 4 5; do sh -c 'true & true &' ; done; sleep 0.2; ps -o stat= | grep -c Z"};
   CHECK(run(spec).out == "0\n");
   spec.process.args = {"nope"};
   outcome = run(spec);
@@ -249,7 +260,8 @@ TEST_CASE("an init in front of the program reaps, forwards and passes the exit c
 
 TEST_CASE("sysctls of the container's own namespaces only") {
   const Sandbox sandbox;
-  jail::Spec spec = default_spec(sandbox, {"cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/kernel/msgmax"});
+  jail::Spec spec =
+      default_spec(sandbox, {"cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/kernel/msgmax"});
   spec.sysctls = {{"net.ipv4.ip_unprivileged_port_start", "0"}, {"kernel.msgmax", "4242"}};
   CHECK(run(spec).out == "0\n4242\n");
   for (const char* name : {"kernel.core_pattern", "vm.swappiness", "net/../kernel/core_pattern", "kernel", "net..x"}) {

@@ -77,17 +77,21 @@ TEST_CASE("what is wrong is named") {
   CHECK(failure_of("{}") == "process is missing");
   CHECK(failure_of(R"({"process": {"args": []}, "root": {"path": "/r"}})") == "process.args must not be empty");
   CHECK(failure_of(R"({"process": {"args": ["x"]}})") == "root.path must be absolute");
-  CHECK(failure_of(R"({"process": {"args": ["x"], "cwd": "rel"}, "root": {"path": "/r"}})") == "process.cwd must be absolute");
-  CHECK(failure_of(minimal(R"("linux": {"namespaces": [{"type": "time2"}]})")) == "linux.namespaces: unknown type 'time2'");
+  CHECK(failure_of(R"({"process": {"args": ["x"], "cwd": "rel"}, "root": {"path": "/r"}})") ==
+        "process.cwd must be absolute");
+  CHECK(failure_of(minimal(R"("linux": {"namespaces": [{"type": "time2"}]})")) ==
+        "linux.namespaces: unknown type 'time2'");
   CHECK(failure_of(minimal(R"("linux": {"namespaces": [{"type": "pid"}, {"type": "pid"}]})")) ==
         "linux.namespaces: 'pid' is listed twice");
   CHECK(failure_of(minimal(R"("mounts": [{"destination": "rel"}])")) == "mounts: destination 'rel' must be absolute");
   CHECK(failure_of(minimal(R"("hostname": 5)")) == "hostname must be a string");
   CHECK(failure_of(minimal(R"("hostname": "a\u0000b")")) == "hostname contains a NUL character");
-  CHECK(failure_of(minimal(R"("linux": {"resources": {"unified": {"../x": "1"}}})")) == "linux.resources.unified: bad file name");
+  CHECK(failure_of(minimal(R"("linux": {"resources": {"unified": {"../x": "1"}}})")) ==
+        "linux.resources.unified: bad file name");
   CHECK(failure_of(minimal(R"("linux": {"devices": [{"path": "/etc/x", "type": "c"}]})")) ==
         "linux.devices: path '/etc/x' must be under /dev");
-  CHECK(failure_of(minimal(R"("dinghy": {"rootfs": {"type": "overlay", "lower": []}})")) == "dinghy.rootfs.lower must not be empty");
+  CHECK(failure_of(minimal(R"("dinghy": {"rootfs": {"type": "overlay", "lower": []}})")) ==
+        "dinghy.rootfs.lower must not be empty");
   std::string deep(5000, '[');
   CHECK(failure_of(deep) == "nested too deeply");
   CHECK(failure_of("{\"a\": \"\xff\xfe\"}") != "");

@@ -26,9 +26,9 @@ void must(bool ok, const char* what) {
 }
 
 const char* const kCommands[] = {
-    "sh",    "cat",  "true", "false", "ls",    "id",     "sleep", "mount", "hostname", "stty",   "grep",  "readlink",
-    "touch", "echo", "ps",   "ulimit", "mkdir", "mknod", "stat",  "head",  "wc",       "umount", "chroot", "env", "dd", "pwd", "tty",
-    "unshare", "kill", "find", "sed", "tr", "cut", "sort", "test", "seq",
+    "sh",    "cat",  "true", "false",   "ls",    "id",    "sleep", "mount", "hostname", "stty",   "grep",   "readlink",
+    "touch", "echo", "ps",   "ulimit",  "mkdir", "mknod", "stat",  "head",  "wc",       "umount", "chroot", "env",
+    "dd",    "pwd",  "tty",  "unshare", "kill",  "find",  "sed",   "tr",    "cut",      "sort",   "test",   "seq",
 };
 
 }  // namespace
@@ -46,7 +46,8 @@ Sandbox::Sandbox() {
   for (const char* command : kCommands) {
     must(symlink("busybox", path(std::string("lower/bin/") + command).c_str()) == 0, command);
   }
-  write_lower("etc/passwd", "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n4294967296:x:0:0::/:/bin/sh\n");
+  write_lower("etc/passwd",
+              "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n4294967296:x:0:0::/:/bin/sh\n");
   write_lower("etc/group", "root:x:0:\napp:x:1000:\nextra:x:2000:app,other\nmore:x:2001:other,app\n");
 }
 
@@ -93,9 +94,18 @@ jail::Spec default_spec(const Sandbox& sandbox, std::vector<std::string> args) {
       {"/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}},
       {"/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "ro"}},
   };
-  spec.masked_paths = {"/proc/acpi",       "/proc/asound",     "/proc/interrupts",  "/proc/kcore",
-                       "/proc/keys",       "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
-                       "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"};
+  spec.masked_paths = {"/proc/acpi",
+                       "/proc/asound",
+                       "/proc/interrupts",
+                       "/proc/kcore",
+                       "/proc/keys",
+                       "/proc/latency_stats",
+                       "/proc/sched_debug",
+                       "/proc/scsi",
+                       "/proc/timer_list",
+                       "/proc/timer_stats",
+                       "/sys/devices/virtual/powercap",
+                       "/sys/firmware"};
   spec.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
   return spec;
 }

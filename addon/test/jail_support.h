@@ -10,8 +10,8 @@
 
 namespace jail_test {
 
-// A new folder under the temporary folder, with lower/ (busybox and its links, /etc/passwd, /etc/group), upper/, work/ and volume/. Removed with the object,
-// which also asserts that no cgroup of the test is left.
+// A new folder under the temporary folder, with lower/ (busybox and its links, /etc/passwd, /etc/group), upper/, work/
+// and volume/. Removed with the object, which also asserts that no cgroup of the test is left.
 class Sandbox {
  public:
   Sandbox();
@@ -27,7 +27,8 @@ class Sandbox {
   std::string folder_;
 };
 
-// The specification that a run with Docker's defaults would have: an overlay of the sandbox, all namespaces, the usual mounts, masks, 14 capabilities.
+// The specification that a run with Docker's defaults would have: an overlay of the sandbox, all namespaces, the usual
+// mounts, masks, 14 capabilities.
 jail::Spec default_spec(const Sandbox& sandbox, std::vector<std::string> args);
 
 struct Outcome {

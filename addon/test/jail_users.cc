@@ -66,8 +66,8 @@ TEST_CASE("groups, explicit and added") {
 }
 
 TEST_CASE("numbers out of range are errors and never names or root") {
-  for (const char* user : {"4294967296", "2147483648", "65536:4294967296", "-1", "0x0", "99999999999999999999999", "overflow", "huge",
-                           "negative", "nosuch", " ", "+0", "1:2147483648"}) {
+  for (const char* user : {"4294967296", "2147483648", "65536:4294967296", "-1", "0x0", "99999999999999999999999",
+                           "overflow", "huge", "negative", "nosuch", " ", "+0", "1:2147483648"}) {
     CAPTURE(std::string(user));
     CHECK(!find(user).ok());
   }

@@ -35,8 +35,7 @@ sys::Result<void> check(int status, const char* what) {
 // number only in a filter that has no architecture but the native one.
 class Filter {
  public:
-  explicit Filter(uint32_t architecture)
-      : context_(seccomp_init(SCMP_ACT_ERRNO(EPERM))), architecture_(architecture) {}
+  explicit Filter(uint32_t architecture) : context_(seccomp_init(SCMP_ACT_ERRNO(EPERM))), architecture_(architecture) {}
   ~Filter() {
     if (context_ != nullptr) seccomp_release(context_);
   }
@@ -122,7 +121,8 @@ sys::Result<void> add_profile(Filter& filter, uint64_t capabilities) {
   if ((capabilities >> CAP_SYS_ADMIN & 1) == 0) {
     const scmp_arg_cmp no_namespaces = SCMP_CMP(0, SCMP_CMP_MASKED_EQ, kCloneNamespaceMask, 0);
     SYS_TRY(filter.add(SCMP_ACT_ALLOW, "clone", &no_namespaces));
-    // clone3 has its flags in memory, where no filter can look. ENOSYS and not EPERM, so that C libraries fall back to clone.
+    // clone3 has its flags in memory, where no filter can look. ENOSYS and not EPERM, so that C libraries fall back to
+    // clone.
     SYS_TRY(filter.add(SCMP_ACT_ERRNO(ENOSYS), "clone3"));
   }
   return {};

@@ -11,7 +11,7 @@ namespace jail::seccomp {
 
 // A filter ready to be loaded. It must be read while the host's files are still reachable, before pivot_root.
 struct Program {
-  std::string bytes;    // struct sock_filter[]
+  std::string bytes;  // struct sock_filter[]
   bool built_in = false;
   bool unconfined = false;
 };
@@ -19,7 +19,8 @@ struct Program {
 // `filter` is Process::seccomp_filter: "" the built-in default, "unconfined", or the path of a compiled one.
 sys::Result<Program> prepare(const std::string& filter);
 
-// The calling thread and what it executes can make only the calls that the program allows. Needs no_new_privs or CAP_SYS_ADMIN.
+// The calling thread and what it executes can make only the calls that the program allows. Needs no_new_privs or
+// CAP_SYS_ADMIN.
 sys::Result<void> load(const Program& program);
 
 }  // namespace jail::seccomp

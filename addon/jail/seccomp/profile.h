@@ -1,4 +1,5 @@
-// Docker's default seccomp profile as data: which calls are allowed, when, and with which arguments. Everything else gives EPERM.
+// Docker's default seccomp profile as data: which calls are allowed, when, and with which arguments. Everything else
+// gives EPERM.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +24,8 @@ struct CapabilityCalls {
   size_t count;
 };
 
-// Numbers of calls on one architecture that libseccomp may not know by name yet; from number 403 on they are the same on every architecture.
+// Numbers of calls on one architecture that libseccomp may not know by name yet; from number 403 on they are the same
+// on every architecture.
 struct NumberedCall {
   const char* name;
   int number;

@@ -1,8 +1,9 @@
-// The calls that every container may make, as Docker's default profile has them (moby/profiles, seccomp/default.json, in 2026).
+// The calls that every container may make, as Docker's default profile has them (moby/profiles, seccomp/default.json,
+// in 2026).
 //
-// Deliberately absent: io_uring_* (its operations bypass this filter), keyctl, add_key and request_key (keyrings are not
-// namespaced), userfaultfd (widens kernel races), kexec_load, pivot_root, swapon and their like.
-// ptrace and process_vm_* are there because since Linux 4.8 ptrace can no longer bypass seccomp.
+// Deliberately absent: io_uring_* (its operations bypass this filter), keyctl, add_key and request_key (keyrings are
+// not namespaced), userfaultfd (widens kernel races), kexec_load, pivot_root, swapon and their like. ptrace and
+// process_vm_* are there because since Linux 4.8 ptrace can no longer bypass seccomp.
 #include <iterator>
 
 #include "jail/seccomp/profile.h"
@@ -69,15 +70,21 @@ constexpr const char* kArchitecture[] = {
 #endif
 // clang-format on
 
-// What libseccomp 2.5.4 has no name for. Numbers of the unified table that all architectures share since Linux 5.1, except uretprobe,
-// which x86-64 alone has.
+// What libseccomp 2.5.4 has no name for. Numbers of the unified table that all architectures share since Linux 5.1,
+// except uretprobe, which x86-64 alone has.
 constexpr NumberedCall kNumbered[] = {
-    {"futex_waitv", 449},   {"set_mempolicy_home_node", 450}, {"cachestat", 451},    {"fchmodat2", 452},
-    {"map_shadow_stack", 453}, {"futex_wake", 454},           {"futex_wait", 455},   {"futex_requeue", 456},
-    {"statmount", 457},     {"listmount", 458},               {"lsm_get_self_attr", 459}, {"lsm_set_self_attr", 460},
-    {"lsm_list_modules", 461}, {"mseal", 462},                {"setxattrat", 463},   {"getxattrat", 464},
-    {"listxattrat", 465},   {"removexattrat", 466},           {"quotactl_fd", 443},  {"landlock_create_ruleset", 444},
-    {"landlock_add_rule", 445}, {"landlock_restrict_self", 446}, {"memfd_secret", 447}, {"process_mrelease", 448},
+    {"futex_waitv", 449},       {"set_mempolicy_home_node", 450},
+    {"cachestat", 451},         {"fchmodat2", 452},
+    {"map_shadow_stack", 453},  {"futex_wake", 454},
+    {"futex_wait", 455},        {"futex_requeue", 456},
+    {"statmount", 457},         {"listmount", 458},
+    {"lsm_get_self_attr", 459}, {"lsm_set_self_attr", 460},
+    {"lsm_list_modules", 461},  {"mseal", 462},
+    {"setxattrat", 463},        {"getxattrat", 464},
+    {"listxattrat", 465},       {"removexattrat", 466},
+    {"quotactl_fd", 443},       {"landlock_create_ruleset", 444},
+    {"landlock_add_rule", 445}, {"landlock_restrict_self", 446},
+    {"memfd_secret", 447},      {"process_mrelease", 448},
 #if defined(__x86_64__)
     {"uretprobe", 335},
 #endif

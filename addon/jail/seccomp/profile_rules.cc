@@ -55,8 +55,9 @@ constexpr CapabilityCalls kCapabilities[] = {
     with(kCapPerfmon, kPerfmon),
 };
 
-// Address families. Left out, besides dead protocols: AF_ALG (38), whose kernel crypto was an escape (CVE-2026-31431), and AF_VSOCK (40),
-// which has no namespaces and reaches the hypervisor. The 32-bit socketcall(2) passes its arguments in memory, where no filter can look.
+// Address families. Left out, besides dead protocols: AF_ALG (38), whose kernel crypto was an escape (CVE-2026-31431),
+// and AF_VSOCK (40), which has no namespaces and reaches the hypervisor. The 32-bit socketcall(2) passes its arguments
+// in memory, where no filter can look.
 constexpr ArgumentRule socket_of(uint64_t family) { return {"socket", 0, Compare::kEqual, family}; }
 
 constexpr ArgumentRule kArguments[] = {
