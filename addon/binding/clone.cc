@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <mutex>
 
+#include "binding/signals.h"
+
 namespace binding {
 namespace {
 
@@ -34,10 +36,6 @@ struct KernelSigaction {
   void (*restorer)();
   uint64_t mask;
 };
-
-long set_signal_mask(uint64_t mask, uint64_t* old) {
-  return syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, old, sizeof mask);
-}
 
 [[noreturn]] void fail(Shared& shared, const char* call) {
   shared.failed_errno = errno;
@@ -75,7 +73,7 @@ int child_main(void* argument) {
   }
   setsid();
   place_fds(shared);
-  set_signal_mask(0, nullptr);
+  set_signal_mask(0);
   char name[] = "dinghy-supervisor";
   char* const argv[] = {name, const_cast<char*>(shared.request->mode), nullptr};
   char* const envp[] = {nullptr};
@@ -110,12 +108,11 @@ sys::Result<Child> clone_and_exec(const CloneRequest& request) {
   if (request.new_pid_namespace) flags |= CLONE_NEWPID;
 
   // A handler that ran in the child before the dispositions are reset would write into our memory.
-  uint64_t old_mask = 0;
-  set_signal_mask(~uint64_t{0}, &old_mask);
+  const uint64_t old_mask = set_signal_mask(kAllSignals);
   int pidfd = -1;
   const pid_t pid = clone(child_main, stack + kStackSize, flags, &shared, &pidfd);
   const int clone_errno = errno;
-  set_signal_mask(old_mask, nullptr);
+  set_signal_mask(old_mask);
 
   if (pid < 0) return sys::errno_error("clone", {}, clone_errno);
   Child child{pid, sys::Fd(pidfd)};

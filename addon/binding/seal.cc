@@ -1,7 +1,7 @@
 #include "binding/seal.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/mount.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdint>
+#include <cstring>
 #include <mutex>
 #include <string>
 
@@ -25,17 +27,27 @@ std::mutex& mutex() {
 }
 Executable prepared;
 
-// The folder of this addon; and the addon stays mapped from now on: a worker thread that ends would unload it under the thread
-// that waits for children, and with it the state that is there once per process.
-sys::Result<std::string> pinned_folder() {
-  Dl_info info;
-  if (dladdr(reinterpret_cast<void*>(&current_seal), &info) == 0) {
-    return sys::error("dladdr", "the addon's own path is unknown", ENOENT);
+// dl_iterate_phdr(3) and not dladdr(3): the latter moved to another library in glibc 2.34, and what is built there would not load on
+// an older one.
+int find_own_path(dl_phdr_info* object, size_t, void* result) {
+  const auto here = reinterpret_cast<uintptr_t>(&prepared);
+  for (int i = 0; i < object->dlpi_phnum; i++) {
+    const auto& segment = object->dlpi_phdr[i];
+    const uintptr_t start = object->dlpi_addr + segment.p_vaddr;
+    if (segment.p_type != PT_LOAD || here < start || here >= start + segment.p_memsz) continue;
+    *static_cast<const char**>(result) = object->dlpi_name;
+    return 1;
   }
-  dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE | RTLD_NOLOAD);
-  const std::string path(info.dli_fname);
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? std::string(".") : path.substr(0, slash);
+  return 0;
+}
+
+// The folder of this addon.
+sys::Result<std::string> own_folder() {
+  const char* path = nullptr;
+  dl_iterate_phdr(find_own_path, &path);
+  const char* slash = path == nullptr ? nullptr : std::strrchr(path, '/');
+  if (slash == nullptr) return sys::error("dl_iterate_phdr", "the addon's own path is unknown", ENOENT);
+  return std::string(path, static_cast<size_t>(slash - path));
 }
 
 long configure(int context, unsigned command, const char* key, const char* value) {
@@ -66,14 +78,14 @@ sys::Fd overlay(int folder) {
 
 // A copy in memory whose seals the kernel enforces for ever: for hosts and users that may not mount an overlay.
 sys::Result<sys::Fd> memfd_copy(int source) {
-  struct stat status {};
-  if (fstat(source, &status) < 0) return sys::errno_error("fstat", kBinaryName);
+  const off_t size = lseek(source, 0, SEEK_END);
+  if (size < 0) return sys::errno_error("lseek", kBinaryName);
   // MFD_EXEC (kernel 6.3) is wanted where vm.memfd_noexec is set; older kernels refuse the unknown flag.
   sys::Fd copy(memfd_create(kBinaryName, MFD_CLOEXEC | MFD_ALLOW_SEALING | 0x10U));
   if (!copy) copy.reset(memfd_create(kBinaryName, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!copy) return sys::errno_error("memfd_create");
-  for (off_t offset = 0; offset < status.st_size;) {
-    const ssize_t sent = sendfile(copy.get(), source, &offset, static_cast<size_t>(status.st_size - offset));
+  for (off_t offset = 0; offset < size;) {
+    const ssize_t sent = sendfile(copy.get(), source, &offset, static_cast<size_t>(size - offset));
     if (sent < 0 && errno == EINTR) continue;
     if (sent <= 0) return sys::errno_error("sendfile", kBinaryName);
   }
@@ -93,7 +105,7 @@ sys::Result<Executable> sealed_executable() {
   const std::lock_guard<std::mutex> lock(mutex());
   if (prepared.fd >= 0) return prepared;
 
-  auto folder = pinned_folder();
+  auto folder = own_folder();
   if (!folder) return folder.take_failure();
   const std::string path = *folder + "/" + kBinaryName;
   const sys::Fd folder_fd(open(folder->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
