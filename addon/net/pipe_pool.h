@@ -21,14 +21,11 @@ class PipePool {
  public:
   explicit PipePool(std::size_t limit) : limit_(limit) {}
 
-  // An empty pipe, or none when `limit` are lent out or the host refuses another.
+  // An empty pipe, or none (then bytes are copied) when `limit` are lent out or the host refuses another.
   Pipe take();
   // Takes back a pipe. Only an empty one is lent again; what is left in another must never reach a stranger's
   // connection.
   void give(Pipe pipe, bool is_empty);
-
-  // Whether take() would be allowed to.
-  [[nodiscard]] bool has_free() const { return !free_.empty() || lent_ < limit_; }
 
  private:
   std::size_t limit_;

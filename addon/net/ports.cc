@@ -77,6 +77,8 @@ sys::Result<Listener> bind_one(Endpoint& endpoint, const Port& port) {
   // Without it the TIME_WAIT connections of an earlier forwarder hold the port for a minute. For UDP it would mean
   // something else: that somebody may share the port.
   if (!is_udp) (void)setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  // Inherited by accepted sockets, where it would come too late: urgent data can be there before we accept.
+  if (!is_udp) (void)setsockopt(fd.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
   if (endpoint.family == AF_INET6) (void)setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (is_udp) {
     // The answer must come from the address that was asked, which a wildcard socket only learns like this.

@@ -1,8 +1,12 @@
 // One forwarded TCP connection: client and container, and what is on the way in either direction.
+//
+// Small messages are copied, as two system calls are all they need; what fills the buffer is spliced through a pipe
+// from there on.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "net/event_loop.h"
 #include "net/pipe_pool.h"
@@ -15,9 +19,8 @@ class TcpConnection;
 // Told by a connection what it needs done after the present turn of the loop.
 class TcpOwner {
  public:
-  virtual void ended(TcpConnection& connection) = 0;       // may be destroyed now
-  virtual void has_more(TcpConnection& connection) = 0;    // used up its share: pump() it again
-  virtual void wants_pipe(TcpConnection& connection) = 0;  // pump() it when a pipe is free
+  virtual void ended(TcpConnection& connection) = 0;     // may be destroyed now
+  virtual void has_more(TcpConnection& connection) = 0;  // used up its share: pump() it again
 
  protected:
   ~TcpOwner() = default;
@@ -42,21 +45,30 @@ class TcpConnection {
     sys::Fd fd;
     bool readable = false;
     bool writable = false;
+    bool is_closing = false;  // its FIN or RST is known of: there will be no further event for it
+    bool has_urgent = false;  // urgent data came: a read ends before it, with more behind (tcp(7))
     void ready(std::uint32_t events) override;
   };
+  // At most one of `left` and the pipe has bytes in it.
   struct Direction {
     Side& from;
     Side& to;
+    std::string left;  // copied, and not taken by `to` yet
     Pipe pipe;
     std::size_t in_pipe = 0;
+    bool is_bulk = false;
     bool at_end = false;   // `from` has sent its FIN
     bool is_done = false;  // and `to` has been given all before it; or `to` takes no more
   };
-  enum class Moved { kStalled, kShareUsed, kReset };
+  enum class Moved { kMore, kStalled, kShareUsed, kReset };
 
   void finish_connect();
   Moved move(Direction& direction);
-  bool fill(Direction& direction);
+  Moved step(Direction& direction);
+  Moved copy(Direction& direction);
+  Moved fill(Direction& direction);
+  Moved drain(Direction& direction);
+  Moved send_failed(Direction& direction);
   void release_pipe(Direction& direction);
   void end(bool reset);
 
@@ -64,8 +76,8 @@ class TcpConnection {
   PipePool& pipes_;
   Side client_;
   Side server_;
-  Direction up_{client_, server_, {}, 0, false, false};
-  Direction down_{server_, client_, {}, 0, false, false};
+  Direction up_{client_, server_, {}, {}, 0, false, false, false};
+  Direction down_{server_, client_, {}, {}, 0, false, false, false};
   bool is_connected_ = false;
   bool is_broken_ = false;  // one side takes no more bytes: at the end the other gets a reset, not a FIN
   bool has_ended_ = false;

@@ -70,23 +70,12 @@ void TcpForward::set_paused(bool paused) {
   (void)send(control_, paused ? "p" : "r", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-void TcpForward::serve_waiting() {
-  // One that is served may not need its pipe any more, or need it and come again at the end of the queue: each at most
-  // once a turn.
-  for (std::size_t left = waiting_.size(); left > 0 && pipes_.has_free(); left--) {
-    TcpConnection* connection = waiting_.front();
-    waiting_.pop_front();
-    connection->pump();
-  }
-}
-
 void TcpForward::free_ended() {
   if (ended_.empty()) return;
   auto is_over = [this](TcpConnection* connection) {
     return std::find(ended_.begin(), ended_.end(), connection) != ended_.end();
   };
   std::erase_if(busy_, is_over);
-  std::erase_if(waiting_, is_over);
   for (TcpConnection* connection : ended_) connections_.erase(connection);
   ended_.clear();
 }
@@ -95,14 +84,12 @@ int TcpForward::settle() {
   std::vector<TcpConnection*> busy;
   busy.swap(busy_);
   for (TcpConnection* connection : busy) connection->pump();  // of one that has ended, nothing
-  free_ended();                                               // first, because their pipes come back with it
-  serve_waiting();
   free_ended();
   bool refused = std::exchange(host_refused_, false);
   // Not at the first free place: accepting would go on and off with each connection.
   if (is_paused_ && !refused && connections_.size() <= limit_ - limit_ / 16) set_paused(false);
   if (!busy_.empty()) return 0;
-  return refused || !waiting_.empty() ? kRetryMs : -1;
+  return refused ? kRetryMs : -1;
 }
 
 }  // namespace net

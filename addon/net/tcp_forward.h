@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 
 #include <cstddef>
-#include <deque>
 #include <list>
 #include <memory>
 #include <unordered_map>
@@ -41,12 +40,10 @@ class TcpForward final : public TcpOwner {
   void accept_from(Acceptor& acceptor);
   void begin(sys::Fd client, const sockaddr_in& target);
   void set_paused(bool paused);
-  void serve_waiting();
   void free_ended();
 
   void ended(TcpConnection& connection) override { ended_.push_back(&connection); }
   void has_more(TcpConnection& connection) override { busy_.push_back(&connection); }
-  void wants_pipe(TcpConnection& connection) override { waiting_.push_back(&connection); }
 
   EventLoop& loop_;
   std::size_t limit_;
@@ -55,7 +52,6 @@ class TcpForward final : public TcpOwner {
   std::list<Acceptor> acceptors_;  // their addresses must not change
   std::unordered_map<TcpConnection*, std::unique_ptr<TcpConnection>> connections_;
   std::vector<TcpConnection*> ended_, busy_;
-  std::deque<TcpConnection*> waiting_;  // for a pipe, first come first served
   bool is_paused_ = false;
   bool host_refused_ = false;  // paused for want of the host's memory or descriptors, not of ours
 };

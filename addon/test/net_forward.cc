@@ -156,6 +156,23 @@ TEST_CASE("half-closes pass in both directions, and nothing of a large transfer 
   close(seen[1]);
 }
 
+TEST_CASE("urgent data stays in the stream, and what follows it arrives") {
+  Published published({tcp("", 8001)});
+  Server server(published.inside(), kContainer, 80, serve_echo);
+  sys::Fd connection = connect_to("127.0.0.1", 8001);
+  send_all(connection.get(), "one ");
+  REQUIRE(send(connection.get(), "!", 1, MSG_OOB) == 1);
+  send_all(connection.get(), " two");
+  std::string got;
+  char buffer[64];
+  while (got.size() < 9) {
+    ssize_t size = read(connection.get(), buffer, sizeof buffer);
+    if (size <= 0) break;
+    got.append(buffer, static_cast<std::size_t>(size));
+  }
+  CHECK(got == "one ! two");
+}
+
 TEST_CASE("resets pass in both directions; a refused connection is a reset") {
   Published published({tcp("", 8001)});
   {
@@ -217,7 +234,7 @@ TEST_CASE("the forwarder keeps no privilege and no descriptor, and ends with its
   CHECK(echo("127.0.0.1", 8001, "up") == "up");
   const pid_t pid = published.forwarder().pid;
   CHECK(status_of(pid, "Uid").find("65534\t65534\t65534\t65534") == 0);
-  CHECK(status_of(pid, "Groups").find_first_not_of(" ") == std::string::npos);
+  CHECK(status_of(pid, "Groups").find_first_not_of(' ') == std::string::npos);
   CHECK(status_of(pid, "CapPrm") == "0000000000000000");
   CHECK(status_of(pid, "CapBnd") == "0000000000000000");
   CHECK(status_of(pid, "NoNewPrivs") == "1");
@@ -267,6 +284,7 @@ TEST_CASE("beyond its share of descriptors accepting pauses, says so, and goes o
     {
       Server server(published->inside(), kContainer, 80, serve_echo);
       std::vector<sys::Fd> clients;
+      clients.reserve(70);
       for (int i = 0; i < 70; i++) clients.push_back(connect_to("127.0.0.1", 8001));
       usleep(200000);
       char news[8] = "";
