@@ -1,0 +1,42 @@
+import { type PullProgress, PullReporter } from '../../../lib/pull/progress';
+
+const blob = { digest: `sha256:${'a'.repeat(64)}`, size: 1000 };
+const other = { digest: `sha256:${'b'.repeat(64)}`, size: 500 };
+
+it('tells every change of phase at once, and the rest at most ten times a second', () => {
+  const seen: PullProgress[] = [];
+  const reporter = new PullReporter(
+    (progress) => seen.push(progress),
+    (error) => {
+      throw error;
+    },
+  );
+  reporter.whole('resolving');
+  reporter.expect([blob, other]);
+  for (let done = 0; done < 1000; done++) {
+    reporter.blob('downloading', blob, done);
+  }
+  reporter.blob('exists', other, 500);
+  reporter.blob('extracting', blob, 1000);
+  expect(seen.length).toBeLessThan(10);
+  expect(seen[0]).toEqual({ phase: 'resolving', current: 0, overall: { current: 0 } });
+  expect(seen.at(-1)).toEqual({
+    phase: 'extracting',
+    digest: blob.digest,
+    current: 1000,
+    total: 1000,
+    overall: { current: 1500, total: 1500 },
+  });
+});
+
+it('hands on what the listener throws', () => {
+  const errors: unknown[] = [];
+  const reporter = new PullReporter(
+    () => {
+      throw new Error('mine');
+    },
+    (error) => errors.push(error),
+  );
+  reporter.whole('resolving');
+  expect(errors).toEqual([new Error('mine')]);
+});
