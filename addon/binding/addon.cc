@@ -1,4 +1,5 @@
-// The Node-API surface: conversions, nothing else. lib/native/binding.ts documents and checks it; arguments are already valid.
+// The Node-API surface: conversions, nothing else. lib/native/binding.ts documents and checks it; arguments are already
+// valid.
 #include <fcntl.h>
 #include <napi.h>
 #include <sys/file.h>

@@ -29,7 +29,8 @@ struct Shared {
   const char* failed_call;
 };
 
-// The kernel's own layout. The C library's sigaction() refuses the two signals it keeps for itself, yet they must be reset too.
+// The kernel's own layout. The C library's sigaction() refuses the two signals it keeps for itself, yet they must be
+// reset too.
 struct KernelSigaction {
   void (*handler)(int);
   unsigned long flags;
@@ -43,7 +44,8 @@ struct KernelSigaction {
   _exit(127);
 }
 
-// Every source goes to a high number first: putting one in its place could otherwise close another that is still to be moved.
+// Every source goes to a high number first: putting one in its place could otherwise close another that is still to be
+// moved.
 void place_fds(Shared& shared) {
   const CloneRequest& request = *shared.request;
   int high[kMaxFds];

@@ -10,8 +10,8 @@
 
 #include "binding/signals.h"
 
-// libuv's, which Node exports: pthread_create(3) moved to another library in glibc 2.34, and what is built there would not load on an
-// older one. uv_thread_t is pthread_t.
+// libuv's, which Node exports: pthread_create(3) moved to another library in glibc 2.34, and what is built there would
+// not load on an older one. uv_thread_t is pthread_t.
 extern "C" int uv_thread_create(pthread_t* thread, void (*entry)(void*), void* argument);
 
 namespace binding {

@@ -13,8 +13,8 @@ struct ExitStatus {
   int value = 0;  // the exit code, or the signal's number
 };
 
-// `child` will be waited for. A thread of ours does it, started with the first child: a handle in Node's loop would belong to one
-// worker and end with it, and Jest would report it as open.
+// `child` will be waited for. A thread of ours does it, started with the first child: a handle in Node's loop would
+// belong to one worker and end with it, and Jest would report it as open.
 void adopt(Child child);
 
 // How a child ended, if it has: of the last 1024.

@@ -27,8 +27,8 @@ std::mutex& mutex() {
 }
 Executable prepared;
 
-// dl_iterate_phdr(3) and not dladdr(3): the latter moved to another library in glibc 2.34, and what is built there would not load on
-// an older one.
+// dl_iterate_phdr(3) and not dladdr(3): the latter moved to another library in glibc 2.34, and what is built there
+// would not load on an older one.
 int find_own_path(dl_phdr_info* object, size_t, void* result) {
   const auto here = reinterpret_cast<uintptr_t>(&prepared);
   for (int i = 0; i < object->dlpi_phnum; i++) {
@@ -63,9 +63,9 @@ int detached(const char* type, const char* lower) {
   return static_cast<int>(syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, attributes));
 }
 
-// A read-only overlay that is mounted nowhere: writes fail with EROFS, the text is shared with every other process that runs the
-// binary, and it costs a tenth of a copy. An overlay without an upper wants two lowers: the second is an empty tmpfs. Paths
-// through /proc/self/fd, because a colon or a comma in the real ones would be read as a separator.
+// A read-only overlay that is mounted nowhere: writes fail with EROFS, the text is shared with every other process that
+// runs the binary, and it costs a tenth of a copy. An overlay without an upper wants two lowers: the second is an empty
+// tmpfs. Paths through /proc/self/fd, because a colon or a comma in the real ones would be read as a separator.
 sys::Fd overlay(int folder) {
   const sys::Fd empty(detached("tmpfs", nullptr));
   if (!empty) return {};

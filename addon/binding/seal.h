@@ -12,8 +12,8 @@ struct Executable {
   Seal seal = Seal::kNone;
 };
 
-// The binary that lies beside this addon, sealed once per process. A container could otherwise write to it through /proc/<pid>/exe
-// while it enters the container (CVE-2019-5736). Safe from every thread.
+// The binary that lies beside this addon, sealed once per process. A container could otherwise write to it through
+// /proc/<pid>/exe while it enters the container (CVE-2019-5736). Safe from every thread.
 sys::Result<Executable> sealed_executable();
 
 // What is there so far.

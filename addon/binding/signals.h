@@ -1,4 +1,5 @@
-// The calling thread's signal mask, all 64 of it: the C library's own functions leave out the two signals that it keeps for itself.
+// The calling thread's signal mask, all 64 of it: the C library's own functions leave out the two signals that it keeps
+// for itself.
 #pragma once
 
 #include <signal.h>

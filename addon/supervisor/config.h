@@ -45,7 +45,7 @@ struct Config {
   net::Config network;  // of kBridge
   std::optional<RootlessConfig> rootless;
   std::vector<jail::Namespace> namespaces_as_written;  // the supervisor puts its own into spec.namespaces
-  std::string seccomp_filter;  // as written: exec uses the same
+  std::string seccomp_filter;                          // as written: exec uses the same
   std::vector<std::string> release;
   std::vector<std::string> trees;
 };

@@ -19,7 +19,8 @@ namespace {
 
 siginfo_t reap(const sys::Fd& pidfd) {
   siginfo_t info{};
-  while (waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd.get()), &info, WEXITED | __WALL) < 0 && errno == EINTR) {
+  while (waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd.get()), &info, WEXITED | __WALL) < 0 &&
+         errno == EINTR) {
   }
   return info;
 }
@@ -31,7 +32,8 @@ Container::Container(Loop& loop, Config config, LogWriter log, Observer observer
       config_(std::move(config)),
       log_(std::move(log)),
       observer_(std::move(observer)),
-      stdio_(loop, log_, [this] { observer_.logged(); }, [this] { observer_.input_room(); }),
+      stdio_(
+          loop, log_, [this] { observer_.logged(); }, [this] { observer_.input_room(); }),
       network_(loop, config_) {
   state_.oci_version = config_.oci_version;
   state_.id = config_.id;
@@ -167,7 +169,8 @@ void Container::stop(int number, int64_t timeout_ms, Done done) {
 void Container::end_now() {
   if (phase_ == Phase::kIdle || !init_.pidfd) return;
   killed_by_us_ = true;
-  // With its PID 1 a pid namespace ends. The cgroup has what is left under the host's one, and the frozen: only there must they be thawed.
+  // With its PID 1 a pid namespace ends. The cgroup has what is left under the host's one, and the frozen: only there
+  // must they be thawed.
   sys::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
   (void)cgroup_.kill().ok();
 }
@@ -198,7 +201,8 @@ void Container::on_exit() {
   }
 }
 
-// The order matters to whoever waits: the last output is in the log, and the record on disk, before anybody hears of the end.
+// The order matters to whoever waits: the last output is in the log, and the record on disk, before anybody hears of
+// the end.
 void Container::record_exit(int code, int signal) {
   stdio_.drain();
   const bool killed = signal == SIGKILL || code == 128 + SIGKILL;

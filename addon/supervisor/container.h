@@ -37,13 +37,15 @@ class Container {
   void start(Done done);
   // To PID 1 of the container.
   sys::Result<void> send_signal(int number);
-  // `number`, and after `timeout_ms` (less than 0: never) the end of everything in it. `done` runs when it has ended, at once when nothing runs.
+  // `number`, and after `timeout_ms` (less than 0: never) the end of everything in it. `done` runs when it has ended,
+  // at once when nothing runs.
   void stop(int number, int64_t timeout_ms, Done done);
   // SIGKILL to everything in it, also while paused.
   void end_now();
   sys::Result<void> pause();
   sys::Result<void> unpause();
-  // Everything that was made for it is gone: links, ports, cgroup, the configured paths and folders. Not while it is active.
+  // Everything that was made for it is gone: links, ports, cgroup, the configured paths and folders. Not while it is
+  // active.
   sys::Result<void> remove();
   // What lives outside the kernel's own clean-up is undone, its folders stay: the supervisor is about to exit.
   void let_go();

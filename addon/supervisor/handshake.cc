@@ -20,7 +20,8 @@ sys::Result<void> take_hello(int control, const Frame& frame, FirstRequest& firs
   first.hold = reader.flag(&document, "hold");
   JsonText json;
   SYS_TRY(sys::write_all(control, encode_frame(FrameType::kServerHello, json.put("version", kProtocolVersion).text())));
-  if (version != kProtocolVersion) return sys::error("hello", "this binary speaks version " + std::to_string(kProtocolVersion));
+  if (version != kProtocolVersion)
+    return sys::error("hello", "this binary speaks version " + std::to_string(kProtocolVersion));
   return reader.done();
 }
 

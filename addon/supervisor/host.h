@@ -9,7 +9,8 @@
 
 namespace supervisor {
 
-// The number under which the host's /proc shows the process of `pidfd`; 0 when it has ended. Ours differs: we live in a pid namespace.
+// The number under which the host's /proc shows the process of `pidfd`; 0 when it has ended. Ours differs: we live in a
+// pid namespace.
 pid_t host_pid(int pidfd);
 
 // The same for this process.

@@ -32,7 +32,8 @@ sys::Result<void> write_probe_file(const std::string& path) {
 }
 
 sys::Result<void> configure(int context, const char* key, const std::string& value) {
-  if (sys::fsconfig(context, FSCONFIG_SET_STRING, key, value.c_str(), 0) < 0) return sys::errno_error("overlay option " + std::string(key));
+  if (sys::fsconfig(context, FSCONFIG_SET_STRING, key, value.c_str(), 0) < 0)
+    return sys::errno_error("overlay option " + std::string(key));
   return {};
 }
 
@@ -50,7 +51,8 @@ sys::Result<void> try_overlay(const std::string& lower, const std::string& upper
   if (userxattr && sys::fsconfig(context.get(), FSCONFIG_SET_FLAG, "userxattr", nullptr, 0) < 0) {
     return sys::errno_error("overlay option userxattr");
   }
-  if (sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) < 0) return sys::errno_error("mount overlay");
+  if (sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) < 0)
+    return sys::errno_error("mount overlay");
   const sys::Fd mount(sys::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
   if (!mount) return sys::errno_error("fsmount overlay");
   // Deleting makes a whiteout, which is where file systems that are unfit as an upper fail.
@@ -66,7 +68,8 @@ sys::Result<std::string> temporary_folder(const std::string& base) {
 
 std::string overlay_reason(const sys::Error& failure, const std::string& upper) {
   std::string reason = failure.step + ": " + describe(failure);
-  if (failure.err == EINVAL) reason += "; the file system of " + upper + " cannot be an overlay's upper one (another overlay, NFS)";
+  if (failure.err == EINVAL)
+    reason += "; the file system of " + upper + " cannot be an overlay's upper one (another overlay, NFS)";
   if (failure.err == ENODEV) reason += "; the kernel has no overlay file system: load the module overlay";
   if (failure.err == EPERM) reason += "; mounting needs CAP_SYS_ADMIN, or a user namespace";
   return reason;
@@ -142,7 +145,9 @@ Capability probe_user_namespace() {
   if (result.failure().err == ENOSPC) reason += "; raise the sysctl user.max_user_namespaces";
   if (result.failure().err == EPERM) reason += "; set the sysctl kernel.unprivileged_userns_clone to 1";
   if (result.failure().err == EACCES) {
-    reason += "; AppArmor refuses it: set the sysctl kernel.apparmor_restrict_unprivileged_userns to 0, or install a profile that allows userns";
+    reason +=
+        "; AppArmor refuses it: set the sysctl kernel.apparmor_restrict_unprivileged_userns to 0, or install a profile "
+        "that allows userns";
   }
   return {false, reason};
 }
@@ -166,7 +171,8 @@ Capability probe_nf_tables() {
   if (size < static_cast<ssize_t>(sizeof(nlmsghdr))) return {false, std::string("nf_tables: ") + strerror(errno)};
   if (header->nlmsg_type != NLMSG_ERROR) return {true, {}};
   const int number = -static_cast<const nlmsgerr*>(NLMSG_DATA(header))->error;
-  return {number == 0, number == 0 ? "" : std::string("nf_tables: ") + strerror(number) + "; load the module nf_tables"};
+  return {number == 0,
+          number == 0 ? "" : std::string("nf_tables: ") + strerror(number) + "; load the module nf_tables"};
 }
 
 }  // namespace supervisor

@@ -13,8 +13,8 @@ struct Capability {
   std::string reason;  // why not, and the cure where there is one
 };
 
-// An overlay with `lower` below and its upper and work folders in `upper_base` (both existing folders) can be mounted, and a file of the
-// lower one deleted. Leaves nothing behind.
+// An overlay with `lower` below and its upper and work folders in `upper_base` (both existing folders) can be mounted,
+// and a file of the lower one deleted. Leaves nothing behind.
 Capability probe_overlay(const std::string& lower_base, const std::string& upper_base, bool userxattr);
 
 // A process without rights can be root in a user namespace and mount there.

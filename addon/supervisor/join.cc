@@ -185,8 +185,10 @@ void Exec::on_frame(Connection& connection, const Frame& frame) {
         if (relay_->input_full()) connection.pause(true);
       }
       return;
-    case FrameType::kStdinEnd: return;
-    default: break;
+    case FrameType::kStdinEnd:
+      return;
+    default:
+      break;
   }
   connection.close();
   kill();
@@ -228,7 +230,8 @@ void Exec::kill() {
 }
 
 void Exec::on_exit() {
-  while (waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(init_.pidfd.get()), &exit_, WEXITED | __WALL) < 0 && errno == EINTR) {
+  while (waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(init_.pidfd.get()), &exit_, WEXITED | __WALL) < 0 &&
+         errno == EINTR) {
   }
   loop_.forget(init_.pidfd.get());
   if (relay_ && client_->open()) {
@@ -240,7 +243,8 @@ void Exec::on_exit() {
 
 void Exec::announce() {
   const bool exited = exit_.si_code == CLD_EXITED;
-  const bool out_of_memory = !exited && exit_.si_status == SIGKILL && !killed_ && oom_kills(target_.cgroup_folders) > oom_before_;
+  const bool out_of_memory =
+      !exited && exit_.si_status == SIGKILL && !killed_ && oom_kills(target_.cgroup_folders) > oom_before_;
   JsonText json;
   json.put("event", "exited").put("exitCode", exited ? exit_.si_status : 128 + exit_.si_status);
   json.put("signal", exited ? 0 : exit_.si_status).put("oomKilled", out_of_memory);
@@ -276,7 +280,8 @@ int join_mode() {
   if (!loop) return fail(loop.failure());
 
   Exec exec(*loop, std::move(*target));
-  auto signals = watch_signals(*loop, [&exec] { exec.kill(); }, [&exec](pid_t pid) { return exec.is_child(pid); });
+  auto signals = watch_signals(
+      *loop, [&exec] { exec.kill(); }, [&exec](pid_t pid) { return exec.is_child(pid); });
   if (!signals) return fail(signals.failure());
   const auto begun = exec.begin(*request);
   if (!begun) return fail(begun.failure());

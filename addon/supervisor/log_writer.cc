@@ -107,7 +107,8 @@ void LogWriter::flush() {
     size_ += batch_size_;
   } else {
     // Readers see records or nothing: what was written of this batch is taken back.
-    if (ftruncate(fd_.get(), static_cast<off_t>(size_)) < 0) size_ = static_cast<uint64_t>(lseek(fd_.get(), 0, SEEK_END));
+    if (ftruncate(fd_.get(), static_cast<off_t>(size_)) < 0)
+      size_ = static_cast<uint64_t>(lseek(fd_.get(), 0, SEEK_END));
     lost_ += batch_content_;
   }
   arena_.clear();
@@ -137,7 +138,8 @@ bool LogWriter::write_parts() {
   return true;
 }
 
-// container.log -> container.log.1 -> … ; followers see another inode under the name. If a new file cannot be made, the old one goes on.
+// container.log -> container.log.1 -> … ; followers see another inode under the name. If a new file cannot be made, the
+// old one goes on.
 void LogWriter::rotate() {
   const std::string& path = config_.path;
   const std::string fresh = path + ".new";

@@ -23,8 +23,9 @@ class LogWriter {
   // The log is open for appending, its last line complete (a killed supervisor may have left a torn one).
   static sys::Result<LogWriter> open(const LogConfig& config);
 
-  // `data` is in the log, in records that give back exactly these bytes: the content of every record, and a newline after each F. A record
-  // has at most 16 KiB of content. What the disk refuses is dropped, as whole batches, and counted.
+  // `data` is in the log, in records that give back exactly these bytes: the content of every record, and a newline
+  // after each F. A record has at most 16 KiB of content. What the disk refuses is dropped, as whole batches, and
+  // counted.
   void append(Stream stream, const char* data, size_t size);
 
   [[nodiscard]] uint64_t size() const { return size_; }  // of the current file

@@ -12,9 +12,7 @@ namespace {
 
 constexpr int kBatch = 32;
 
-uint64_t pack(int fd, uint32_t generation) {
-  return (uint64_t{generation} << 32) | static_cast<uint32_t>(fd);
-}
+uint64_t pack(int fd, uint32_t generation) { return (uint64_t{generation} << 32) | static_cast<uint32_t>(fd); }
 
 }  // namespace
 

@@ -21,8 +21,8 @@ class Loop {
 
   static sys::Result<Loop> create();
 
-  // `handler` runs while `events` (EPOLLIN, EPOLLOUT; EPOLLHUP and EPOLLERR always) hold. `fd` stays the caller's, who forgets it
-  // before closing it. A handler may forget itself or others.
+  // `handler` runs while `events` (EPOLLIN, EPOLLOUT; EPOLLHUP and EPOLLERR always) hold. `fd` stays the caller's, who
+  // forgets it before closing it. A handler may forget itself or others.
   sys::Result<void> watch(int fd, uint32_t events, Handler handler);
   void change(int fd, uint32_t events);
   void forget(int fd);

@@ -1,4 +1,5 @@
-// dinghy-supervisor MODE: every native role in one static binary. ARCHITECTURE.md says who starts which mode, and with what.
+// dinghy-supervisor MODE: every native role in one static binary. ARCHITECTURE.md says who starts which mode, and with
+// what.
 #include <cstdio>
 #include <cstring>
 

@@ -38,27 +38,30 @@ void prepare_process(unsigned fd_count) {
 void reap_orphans(const std::function<bool(pid_t)>& is_known) {
   for (;;) {
     siginfo_t info{};
-    // Signals coalesce: one SIGCHLD may stand for many. Looked at first, since somebody waits for some of them by pidfd.
+    // Signals coalesce: one SIGCHLD may stand for many. Looked at first, since somebody waits for some of them by
+    // pidfd.
     if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 || info.si_pid == 0) return;
     if (is_known(info.si_pid)) return;
     waitid(P_PID, static_cast<id_t>(info.si_pid), &info, WEXITED | WNOHANG | __WALL);
   }
 }
 
-sys::Result<sys::Fd> watch_signals(Loop& loop, std::function<void()> on_terminate, std::function<bool(pid_t)> is_known) {
+sys::Result<sys::Fd> watch_signals(Loop& loop, std::function<void()> on_terminate,
+                                   std::function<bool(pid_t)> is_known) {
   sigset_t wanted;
   sigemptyset(&wanted);
   for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&wanted, number);
   sys::Fd fd(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return sys::errno_error("signalfd");
   const int number = fd.get();
-  SYS_TRY(loop.watch(number, EPOLLIN, [number, on_terminate = std::move(on_terminate), is_known = std::move(is_known)](uint32_t) {
-    signalfd_siginfo info{};
-    while (read(number, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-      if (info.ssi_signo != SIGCHLD) on_terminate();
-    }
-    reap_orphans(is_known);
-  }));
+  SYS_TRY(loop.watch(number, EPOLLIN,
+                     [number, on_terminate = std::move(on_terminate), is_known = std::move(is_known)](uint32_t) {
+                       signalfd_siginfo info{};
+                       while (read(number, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+                         if (info.ssi_signo != SIGCHLD) on_terminate();
+                       }
+                       reap_orphans(is_known);
+                     }));
   return fd;
 }
 

@@ -1,5 +1,5 @@
-// The control protocol's numbers: one side of a seam whose other side is lib/native/protocol.ts (a native test compares the two).
-// ARCHITECTURE.md has the meaning of every request.
+// The control protocol's numbers: one side of a seam whose other side is lib/native/protocol.ts (a native test compares
+// the two). ARCHITECTURE.md has the meaning of every request.
 #pragma once
 
 #include <cstddef>

@@ -28,7 +28,8 @@ namespace {
 }  // namespace
 
 sys::Result<void> enter_rootless(const RootlessConfig& ids) {
-  SYS_TRY(jail::enter_user_namespace(ids.uid, ids.gid, ids.subuid ? &*ids.subuid : nullptr, ids.subgid ? &*ids.subgid : nullptr));
+  SYS_TRY(jail::enter_user_namespace(ids.uid, ids.gid, ids.subuid ? &*ids.subuid : nullptr,
+                                     ids.subgid ? &*ids.subgid : nullptr));
   // A change of ids resets it (prctl(2)).
   prctl(PR_SET_DUMPABLE, 0);
   return {};

@@ -77,11 +77,14 @@ void Server::on_frame(Connection& connection, const Frame& frame) {
       on_request(connection, *request);
       return;
     }
-    case FrameType::kStdin: on_stdin(connection, frame.payload); return;
+    case FrameType::kStdin:
+      on_stdin(connection, frame.payload);
+      return;
     case FrameType::kStdinEnd:
       if (connection.sends_stdin) container_->stdio().end_input();
       return;
-    default: break;
+    default:
+      break;
   }
   // Whoever speaks otherwise than the protocol cannot be answered.
   connection.close();
@@ -139,7 +142,8 @@ void Server::handle_start(Connection& connection, int64_t id) {
     if (!strong) return;
     if (failure != nullptr) return strong->reply_error(id, *failure);
     JsonText json;
-    strong->reply(id, json.put("pid", container_->state().pid).put_raw("state", state_json(container_->state())).text());
+    strong->reply(id,
+                  json.put("pid", container_->state().pid).put_raw("state", state_json(container_->state())).text());
   });
 }
 
@@ -160,7 +164,8 @@ void Server::handle_stop(Connection& connection, const Request& request) {
   sys::JsonReader reader("stop");
   const Config& config = container_->config();
   const int64_t number = reader.integer(&request.document, "signal", 1, 64).value_or(config.stop_signal);
-  const int64_t timeout_ms = reader.integer(&request.document, "timeoutMs", -1, INT64_MAX).value_or(config.stop_timeout_ms);
+  const int64_t timeout_ms =
+      reader.integer(&request.document, "timeoutMs", -1, INT64_MAX).value_or(config.stop_timeout_ms);
   const auto valid = reader.done();
   if (!valid) return connection.reply_error(request.id, valid.failure());
   container_->stop(static_cast<int>(number), timeout_ms, answer_later(connection, request.id));
@@ -192,7 +197,7 @@ void Server::handle_attach(Connection& connection, const Request& request) {
 }
 
 void Server::on_stdin(Connection& connection, std::string_view data) {
-  if (!connection.sends_stdin) return;
+  if (!connection.sends_stdin || !container_->config().open_stdin) return;
   container_->stdio().write_input(data);
   if (container_->stdio().input_full()) connection.pause(true);
 }
@@ -207,7 +212,8 @@ void Server::handle_join(Connection& connection, int64_t id) {
   for (const int folder : container_->cgroup().folder_fds()) fds.push_back(folder);
   JsonText json;
   json.put("pid", container_->state().pid).put("bundle", config.bundle).put("rootless", config.spec.rootless);
-  json.put("seccompFilter", config.seccomp_filter).put("status", container_->state().status == Status::kPaused ? "paused" : "running");
+  json.put("seccompFilter", config.seccomp_filter)
+      .put("status", container_->state().status == Status::kPaused ? "paused" : "running");
   connection.reply(id, json.text(), fds);
 }
 

@@ -31,7 +31,8 @@ class Server {
   void serve(Container& container) { container_ = &container; }
   // The creator's connection; `reader` holds what it has sent already, `hold` what its hello said.
   sys::Result<void> adopt(sys::Fd socket, FrameReader reader, bool hold);
-  // A request of the operating system: the container is stopped as by `stop`, the supervisor exits, the container's folders stay.
+  // A request of the operating system: the container is stopped as by `stop`, the supervisor exits, the container's
+  // folders stay.
   void shut_down();
 
  private:

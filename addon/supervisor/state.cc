@@ -14,10 +14,14 @@ constexpr size_t kMaxStateSize = 1 << 20;
 
 const char* status_name(Status status) {
   switch (status) {
-    case Status::kCreated: return "created";
-    case Status::kRunning: return "running";
-    case Status::kPaused: return "paused";
-    case Status::kStopped: return "stopped";
+    case Status::kCreated:
+      return "created";
+    case Status::kRunning:
+      return "running";
+    case Status::kPaused:
+      return "paused";
+    case Status::kStopped:
+      return "stopped";
   }
   return "stopped";
 }

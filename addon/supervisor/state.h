@@ -41,7 +41,8 @@ std::string state_json(const State& state);
 // <bundle>/state.json holds `state`, atomically; with `sync` it survives a power cut.
 sys::Result<void> write_state(const State& state, bool sync);
 
-// What an earlier supervisor of this container left about the end of its process: a container that is started again keeps it until then.
+// What an earlier supervisor of this container left about the end of its process: a container that is started again
+// keeps it until then.
 void load_previous(State& state);
 
 }  // namespace supervisor

@@ -24,7 +24,8 @@ Stdio::Stdio(Loop& loop, LogWriter& log, std::function<void()> on_output, std::f
 sys::Result<int> Stdio::open_output(Stream stream) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) < 0) return sys::errno_error("pipe2");
-  // A larger pipe means fewer switches; refused where the user's pipes are over their limit (pipe(7)), which is no matter.
+  // A larger pipe means fewer switches; refused where the user's pipes are over their limit (pipe(7)), which is no
+  // matter.
   fcntl(ends[1], F_SETPIPE_SZ, kPipeSize);
   sources_.push_back(Source{sys::Fd(ends[0]), stream});
   child_ends_.emplace_back(ends[1]);
@@ -68,7 +69,8 @@ void Stdio::started(sys::Fd master) {
     if (!loop_.watch(fd, EPOLLIN, [this, fd](uint32_t events) {
           if ((events & EPOLLOUT) != 0) flush_input();
           if ((events & ~static_cast<uint32_t>(EPOLLOUT)) == 0) return;
-          const auto found = std::find_if(sources_.begin(), sources_.end(), [fd](const Source& s) { return s.fd.get() == fd; });
+          const auto found =
+              std::find_if(sources_.begin(), sources_.end(), [fd](const Source& s) { return s.fd.get() == fd; });
           if (found != sources_.end() && !read_source(*found)) close_source(*found);
         })) {
       close_source(source);
@@ -184,8 +186,8 @@ void Stdio::close() {
   sources_.clear();
   child_ends_.clear();
   if (input_) close_input();
-  // A restarted process begins with an open stdin again, also when the one before had seen its end; what was sent before the first
-  // start is for that start.
+  // A restarted process begins with an open stdin again, also when the one before had seen its end; what was sent
+  // before the first start is for that start.
   if (had_process_) {
     input_ended_ = false;
     pending_input_.clear();

@@ -17,17 +17,20 @@ namespace supervisor {
 
 class Stdio {
  public:
-  // `on_output` runs after the log has grown, `on_input_room` when input_full() has become false. The loop and the log outlive this.
+  // `on_output` runs after the log has grown, `on_input_room` when input_full() has become false. The loop and the log
+  // outlive this.
   Stdio(Loop& loop, LogWriter& log, std::function<void()> on_output, std::function<void()> on_input_room);
   ~Stdio() { close(); }
   Stdio(const Stdio&) = delete;
   Stdio& operator=(const Stdio&) = delete;
 
-  // New pipes for a process that is about to be made, and its ends of them; nothing under a terminal, whose master comes later.
+  // New pipes for a process that is about to be made, and its ends of them; nothing under a terminal, whose master
+  // comes later.
   sys::Result<jail::Stdio> open(bool terminal, bool open_stdin);
   // The process has its ends: only it, and what it starts, may keep them open.
   void started(sys::Fd master);
-  // All that the process has written is in the log, and every end is closed. Does not wait for others that hold the pipes open.
+  // All that the process has written is in the log, and every end is closed. Does not wait for others that hold the
+  // pipes open.
   void drain();
 
   // Every end is closed, unread output is lost: of a start that failed.
@@ -63,8 +66,8 @@ class Stdio {
   std::string buffer_;
   std::vector<Source> sources_;
   std::vector<sys::Fd> child_ends_;
-  sys::Fd input_;       // a pipe; under a terminal its master is among the sources
-  int terminal_ = -1;   // the master's number
+  sys::Fd input_;      // a pipe; under a terminal its master is among the sources
+  int terminal_ = -1;  // the master's number
   bool open_stdin_ = false;
   bool had_process_ = false;  // open() was called: what is pending is an earlier process's
   std::string pending_input_;

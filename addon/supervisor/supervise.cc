@@ -71,7 +71,8 @@ int run(Loop& loop, OpenRequest open, FirstRequest first) {
   server.serve(container);
 
   const auto is_known = [&container](pid_t pid) { return container.is_child(pid); };
-  auto signals = watch_signals(loop, [&server] { server.shut_down(); }, is_known);
+  auto signals = watch_signals(
+      loop, [&server] { server.shut_down(); }, is_known);
   if (!signals) return fail_open(id, signals.failure());
   const auto listening = server.listen(open.socket);
   if (!listening) return fail_open(id, listening.failure());

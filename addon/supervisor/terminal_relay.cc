@@ -81,7 +81,8 @@ void TerminalRelay::flush_input() {
 
 void TerminalRelay::watch_as_needed() {
   const bool blocked = !output_.empty();
-  if (master_) loop_.change(master_.get(), (blocked ? 0U : uint32_t{EPOLLIN}) | (input_.empty() ? 0U : uint32_t{EPOLLOUT}));
+  if (master_)
+    loop_.change(master_.get(), (blocked ? 0U : uint32_t{EPOLLIN}) | (input_.empty() ? 0U : uint32_t{EPOLLOUT}));
   if (blocked == watching_out_) return;
   watching_out_ = blocked;
   if (!blocked) {

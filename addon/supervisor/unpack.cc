@@ -25,17 +25,25 @@ constexpr size_t kReadSize = 65536;
 
 // How many bytes from `at` are one well-formed UTF-8 character; 0 if they are none.
 size_t character_length(std::string_view text, size_t at) {
-  const auto byte = [&](size_t index) -> unsigned { return index < text.size() ? static_cast<unsigned char>(text[index]) : 0; };
-  const auto follows = [&](size_t index, unsigned low = 0x80, unsigned high = 0xbf) { return byte(index) >= low && byte(index) <= high; };
+  const auto byte = [&](size_t index) -> unsigned {
+    return index < text.size() ? static_cast<unsigned char>(text[index]) : 0;
+  };
+  const auto follows = [&](size_t index, unsigned low = 0x80, unsigned high = 0xbf) {
+    return byte(index) >= low && byte(index) <= high;
+  };
   const unsigned lead = byte(at);
   if (lead < 0x80) return 1;
   if (lead >= 0xc2 && lead <= 0xdf) return follows(at + 1) ? 2 : 0;
   if (lead >= 0xe0 && lead <= 0xef) {
-    const bool second = lead == 0xe0 ? follows(at + 1, 0xa0) : lead == 0xed ? follows(at + 1, 0x80, 0x9f) : follows(at + 1);
+    const bool second = lead == 0xe0   ? follows(at + 1, 0xa0)
+                        : lead == 0xed ? follows(at + 1, 0x80, 0x9f)
+                                       : follows(at + 1);
     return second && follows(at + 2) ? 3 : 0;
   }
   if (lead >= 0xf0 && lead <= 0xf4) {
-    const bool second = lead == 0xf0 ? follows(at + 1, 0x90) : lead == 0xf4 ? follows(at + 1, 0x80, 0x8f) : follows(at + 1);
+    const bool second = lead == 0xf0   ? follows(at + 1, 0x90)
+                        : lead == 0xf4 ? follows(at + 1, 0x80, 0x8f)
+                                       : follows(at + 1);
     return second && follows(at + 2) && follows(at + 3) ? 4 : 0;
   }
   return 0;
@@ -129,7 +137,8 @@ sys::Result<layer::UnpackRequest> parse_unpack(const rapidjson::Document& docume
   if (const sys::Json* expected = reader.object(&document, "expected")) {
     request.expected.digest = reader.text(expected, "digest");
     request.expected.diff_id = reader.text(expected, "diffId");
-    if (const auto size = reader.integer(expected, "size", 0, kMaxNumber)) request.expected.size = static_cast<uint64_t>(*size);
+    if (const auto size = reader.integer(expected, "size", 0, kMaxNumber))
+      request.expected.size = static_cast<uint64_t>(*size);
   }
   SYS_TRY(reader.done());
   return request;
@@ -149,7 +158,10 @@ sys::Result<std::string> unpack(const rapidjson::Document& document) {
   findings.names("whiteouts", result->whiteouts);
   findings.links(result->lower_links);
   JsonText json;
-  json.put("digest", result->digest).put("size", result->size).put("diffId", result->diff_id).put("diffSize", result->diff_size);
+  json.put("digest", result->digest)
+      .put("size", result->size)
+      .put("diffId", result->diff_id)
+      .put("diffSize", result->diff_size);
   json.put("entries", result->entries).put("skippedDevices", result->skipped_devices);
   std::string warnings = "[";
   for (const std::string& warning : result->warnings) {
@@ -225,10 +237,11 @@ int unpack_mode() {
   // Not joined: it waits for as long as the process lives.
   auto* watcher = new layer::Thread;
   auto started = watcher->start(end_with_control);
-  auto result = !started                  ? sys::Result<std::string>(started.take_failure())
+  auto result = !started                 ? sys::Result<std::string>(started.take_failure())
                 : request.op == "unpack" ? unpack(request.document)
-                : request.op == "mend"   ? mend(request.document)
-                                         : sys::Result<std::string>(sys::error("unpack", "the only requests are unpack and mend", EPROTO));
+                : request.op == "mend"
+                    ? mend(request.document)
+                    : sys::Result<std::string>(sys::error("unpack", "the only requests are unpack and mend", EPROTO));
   if (result) {
     reply_now(kControlFd, request.id, *result);
   } else {
