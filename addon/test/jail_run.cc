@@ -207,6 +207,8 @@ TEST_CASE("many layers, the topmost first") {
   }
   lower.push_back(spec.rootfs.lower[0]);
   spec.rootfs.lower = lower;
+  spec.rootfs.path = sandbox.path("merged");  // where kernels before 6.8 need to mount it
+  REQUIRE(mkdir(spec.rootfs.path.c_str(), 0755) == 0);
   const Outcome outcome = run(spec);
   CHECK(outcome.error.message == "");
   CHECK(outcome.error.err == 0);
