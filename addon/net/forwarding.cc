@@ -65,22 +65,26 @@ sys::Result<void> enable_forwarding(Netlink& socket, std::string_view bridge) {
 }
 
 sys::Result<void> delete_bridge(Netlink& socket, const Link& bridge, std::string_view port) {
-  if (bridge.alias != kForwardingAlias) return delete_links(socket, {port, bridge.name});
   sys::Fd lock = lock_forwarding();
   auto links = list_links(socket);
   if (!links) return links.take_failure();
-  bool others = false;
+  // As it is under the lock: another bridge's end may have handed the duty on to this one since the caller looked.
+  bool must_restore = false;
+  const Link* heir = nullptr;
+  bool has_others = false;
   for (const Link& link : *links) {
-    if (link.kind != "bridge" || link.index == bridge.index) continue;
-    // A bridge of another engine that came while ours was there found forwarding on and relies on it (Docker and
-    // libvirt look only when they start): then it stays on.
-    others = true;
-    if (is_our_bridge(link)) {
-      SYS_TRY(set_alias(socket, link.name, kForwardingAlias));
-      break;
+    if (link.kind != "bridge") continue;
+    if (link.index == bridge.index) {
+      must_restore = link.alias == kForwardingAlias;
+      continue;
     }
+    has_others = true;
+    if (is_our_bridge(link)) heir = &link;
   }
-  if (!others) SYS_TRY(write_sysctl(kForward, "0"));
+  // A bridge of another engine that came while ours was there found forwarding on and relies on it (Docker and libvirt
+  // look only when they start): then it stays on.
+  if (must_restore && heir) SYS_TRY(set_alias(socket, heir->name, kForwardingAlias));
+  if (must_restore && !has_others) SYS_TRY(write_sysctl(kForward, "0"));
   return delete_links(socket, {port, bridge.name});
 }
 

@@ -248,3 +248,40 @@ TEST_CASE("a failed attach leaves nothing and says what failed") {
   CHECK(net::detach(config(folder, 2), kFirst).ok());
   CHECK(links().empty());
 }
+
+// Five containers, one after the other, on a network of its own; returns the number of failures.
+int come_and_go(int number) {
+  TemporaryFolder folder;
+  const std::string prefix = "10." + std::to_string(90 + number);
+  auto mine = config(folder, 2, "dinghy" + std::to_string(number));
+  mine.subnet = prefix + ".0.0/16";
+  mine.gateway = prefix + ".0.1";
+  mine.address = prefix + ".0.2/16";
+  const std::string id = std::to_string(number) + kFirst;
+  int failures = 0;
+  for (int round = 0; round < 5; round++) {
+    sys::Fd inside = make_namespace();
+    failures += !net::attach_link(mine, id, inside.get()).ok();
+    failures += sysctl(kForward) != "1";
+    failures += !net::detach(mine, id).ok();
+  }
+  return failures;
+}
+
+TEST_CASE("networks that come and go at the same moment put ip_forward back") {
+  HostNamespace host;
+  REQUIRE(net::write_sysctl(kForward, "0").ok());
+  std::vector<pid_t> children;
+  for (int number = 1; number <= 3; number++) {
+    pid_t child = fork();
+    if (child == 0) _exit(come_and_go(number));
+    children.push_back(child);
+  }
+  for (pid_t child : children) {
+    int status = -1;
+    waitpid(child, &status, 0);
+    CHECK(status == 0);
+  }
+  CHECK(links().empty());
+  CHECK(sysctl(kForward) == "0");
+}
