@@ -28,7 +28,8 @@ class ChunkedSource final : public layer::ByteSource {
   size_t step_ = 1;
 };
 
-// A mutated header fails at its checksum, and no search gets past that: so the sums are made right in every block that has the magic.
+// A mutated header fails at its checksum, and no search gets past that: so the sums are made right in every block that
+// has the magic.
 std::vector<uint8_t> with_checksums(const uint8_t* bytes, size_t size) {
   std::vector<uint8_t> fixed(bytes, bytes + size);
   for (size_t block = 1; block + layer::kBlockSize <= size; block += layer::kBlockSize) {
@@ -53,7 +54,8 @@ void check_entry(const layer::Entry& entry) {
   check(entry.mode <= 07777 && entry.uid != UINT32_MAX && entry.gid != UINT32_MAX);
   check(entry.device_major <= 0xfff && entry.device_minor <= 0xfffff);
   check(entry.modified.nanoseconds < 1'000'000'000);
-  for (const layer::Xattr& xattr : entry.xattrs) check(!xattr.name.empty() && xattr.name.find('\0') == std::string::npos);
+  for (const layer::Xattr& xattr : entry.xattrs)
+    check(!xattr.name.empty() && xattr.name.find('\0') == std::string::npos);
   auto clean = layer::clean_name(entry.name, 64);
   if (!clean) return;
   check(!clean->starts_with('/') && !clean->ends_with('/') && ("/" + *clean + "/").find("/../") == std::string::npos);

@@ -9,7 +9,7 @@
 namespace layer {
 namespace {
 
-constexpr size_t kChunkSize = 128 * 1024;
+constexpr size_t kChunkSize = 128UL * 1024;
 constexpr size_t kChunks = 16;
 
 }  // namespace
@@ -56,13 +56,14 @@ void BlobInput::run() {
     }
     const uint64_t size = size_ += *filled;
     if (exact_ && size > *exact_) {
-      return ring_.fail(sys::error("verify", "the blob is larger than " + std::to_string(*exact_) + " bytes, which its manifest says"));
+      return ring_.fail(sys::error(
+          "verify", "the blob is larger than " + std::to_string(*exact_) + " bytes, which its manifest says"));
     }
     ring_.commit(*filled);
   }
   if (exact_ && size() < *exact_) {
     return ring_.fail(sys::error("verify", "the blob has " + std::to_string(size()) + " bytes, but its manifest says " +
-                                              std::to_string(*exact_)));
+                                               std::to_string(*exact_)));
   }
   ring_.finish();
 }

@@ -14,7 +14,8 @@ namespace layer {
 
 class BlobInput {
  public:
-  // Reads from `input`; more than `limit` bytes, or fewer than `exact`, is an error on the ring. `keep` may be no descriptor.
+  // Reads from `input`; more than `limit` bytes, or fewer than `exact`, is an error on the ring. `keep` may be no
+  // descriptor.
   BlobInput(int input, sys::Fd keep, std::optional<uint64_t> exact);
   ~BlobInput();
   BlobInput(const BlobInput&) = delete;

@@ -13,8 +13,8 @@ namespace layer {
 namespace {
 
 // SYS_ADMIN is what trusted.* attributes ask for.
-constexpr std::initializer_list<unsigned> kKept = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER,    CAP_FSETID,
-                                                   CAP_MKNOD,  CAP_SETFCAP,      CAP_SYS_ADMIN};
+constexpr std::initializer_list<unsigned> kKept = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER,   CAP_FSETID,
+                                                   CAP_MKNOD, CAP_SETFCAP,      CAP_SYS_ADMIN};
 
 sys::Result<void> reduce_capabilities() {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -36,7 +36,8 @@ sys::Result<void> reduce_capabilities() {
 sys::Result<void> confine(int folder) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return sys::errno_error("no_new_privs");
   if (fchdir(folder) != 0) return sys::errno_error("chdir");
-  // A second wall behind openat2; without CAP_SYS_CHROOT (an ordinary user outside a user namespace) the first has to do.
+  // A second wall behind openat2; without CAP_SYS_CHROOT (an ordinary user outside a user namespace) the first has to
+  // do.
   if (chroot(".") != 0 && errno != EPERM) return sys::errno_error("chroot");
   return reduce_capabilities();
 }

@@ -1,4 +1,5 @@
-// One gzip member. Two implementations: ISA-L (gzip_isal.cc, two to three times faster) where the build found it, else zlib (gzip_zlib.cc).
+// One gzip member. Two implementations: ISA-L (gzip_isal.cc, two to three times faster) where the build found it, else
+// zlib (gzip_zlib.cc).
 #pragma once
 
 #include <cstddef>

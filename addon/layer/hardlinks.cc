@@ -52,11 +52,13 @@ sys::Result<Hardlinks::Outcome> Hardlinks::link(int folder, const std::string& p
       return failed("hardlink to " + printable(target), path);
     }
     if (S_ISDIR(source.st_mode)) return failed("hardlink to a folder: " + printable(target), path, EPERM);
-    if (fstatat(folder, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_ino == source.st_ino) return Outcome::kDone;
+    if (fstatat(folder, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_ino == source.st_ino)
+      return Outcome::kDone;
     auto removed = tree_.remove(folder, name);
     if (!removed) return removed.take_failure();
   }
-  if (errno == EPERM) return failed("hardlink to a folder, or to a file that can't have another: " + printable(target), path, EPERM);
+  if (errno == EPERM)
+    return failed("hardlink to a folder, or to a file that can't have another: " + printable(target), path, EPERM);
   return failed("hardlink to " + printable(target), path);
 }
 

@@ -9,8 +9,8 @@
 
 namespace layer {
 
-// A hardlink whose target this layer does not have: the file is some lower layer's. Layers are unpacked apart from each other, so that
-// the chain step must make it.
+// A hardlink whose target this layer does not have: the file is some lower layer's. Layers are unpacked apart from each
+// other, so that the chain step must make it.
 struct LowerLink {
   std::string path;
   std::string target;
@@ -20,8 +20,9 @@ class Hardlinks {
  public:
   explicit Hardlinks(Tree& tree) : tree_(tree) {}
 
-  // `path` is another name of `target` (clean paths), or will be after finish(). The target's folder is resolved like any; the target
-  // itself is not followed (a hardlink to a symlink is one). Its attributes are not touched, as in GNU tar.
+  // `path` is another name of `target` (clean paths), or will be after finish(). The target's folder is resolved like
+  // any; the target itself is not followed (a hardlink to a symlink is one). Its attributes are not touched, as in GNU
+  // tar.
   sys::Result<void> add(const std::string& path, const std::string& target);
 
   // Links what could not be linked when it was read. Returns what remains.

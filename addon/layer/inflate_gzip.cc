@@ -40,7 +40,8 @@ class GzipInflater final : public Inflater {
   }
 
  private:
-  // The two magic bytes may lie in different chunks. They are given to the decoder only when both are seen, since a lone 0x1f is junk.
+  // The two magic bytes may lie in different chunks. They are given to the decoder only when both are seen, since a
+  // lone 0x1f is junk.
   sys::Result<void> look_for_member(Window& window) {
     if (window.in_size == 0) {
       ended_ = exhausted_;

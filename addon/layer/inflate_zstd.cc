@@ -31,7 +31,8 @@ class ZstdInflater final : public Inflater {
       const size_t in_before = input_.pos;
       const size_t out_before = output.pos;
       pending_ = ZSTD_decompressStream(context_, &output, &input_);
-      if (ZSTD_isError(pending_) != 0) return sys::error("inflate", std::string("zstd: ") + ZSTD_getErrorName(pending_));
+      if (ZSTD_isError(pending_) != 0)
+        return sys::error("inflate", std::string("zstd: ") + ZSTD_getErrorName(pending_));
       if (exhausted_ && input_.pos == in_before && output.pos == out_before) {
         return sys::error("inflate", "zstd: the data ends in the middle");
       }

@@ -29,7 +29,8 @@ std::string name_of(const std::string& path) {
 
 using Xattrs = std::map<std::string, std::string>;
 
-// What belongs to the folder itself: not overlayfs's marks of its own layer, nor the label that the security module gives.
+// What belongs to the folder itself: not overlayfs's marks of its own layer, nor the label that the security module
+// gives.
 bool is_carried(const std::string& name) {
   return name.rfind("trusted.overlay.", 0) != 0 && name.rfind("user.overlay.", 0) != 0 && name != "security.selinux";
 }
@@ -70,14 +71,15 @@ sys::Result<Attributes> attributes_of(int fd, const std::string& path) {
 
 // Times are not compared: those of a folder without an entry are of no meaning anyway.
 bool same(const Attributes& a, const Attributes& b) {
-  return a.status.st_mode == b.status.st_mode && a.status.st_uid == b.status.st_uid && a.status.st_gid == b.status.st_gid &&
-         a.xattrs == b.xattrs;
+  return a.status.st_mode == b.status.st_mode && a.status.st_uid == b.status.st_uid &&
+         a.status.st_gid == b.status.st_gid && a.xattrs == b.xattrs;
 }
 
 // In the order that keeps them: chown(2) clears mode bits, an ACL changes them.
 sys::Result<void> apply(int fd, const Attributes& from, const std::string& path) {
   // Without privilege every layer's files are this user's, and so is this folder.
-  if (geteuid() == 0 && fchown(fd, from.status.st_uid, from.status.st_gid) != 0) return sys::errno_error(kFolderStep, path);
+  if (geteuid() == 0 && fchown(fd, from.status.st_uid, from.status.st_gid) != 0)
+    return sys::errno_error(kFolderStep, path);
   for (const auto& [name, value] : from.xattrs) {
     if (fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0) return sys::errno_error(kFolderStep, path);
   }
@@ -112,7 +114,8 @@ class Mender {
     return same(*own, *lower) ? sys::Result<void>() : drop(ensure(path));
   }
 
-  // overlayfs hides whiteouts where it merges; a folder of one layer alone is read as it is, and shows them as broken entries.
+  // overlayfs hides whiteouts where it merges; a folder of one layer alone is read as it is, and shows them as broken
+  // entries.
   sys::Result<void> mend_whiteouts(const std::string& path) {
     auto parts = stack_.folder(path);
     if (!parts) return parts.take_failure();
@@ -130,7 +133,8 @@ class Mender {
     }
     auto folder = ensure(parent_of(link.path));
     if (!folder) return folder.take_failure();
-    if (linkat(source->parent.get(), source->name.c_str(), folder->get(), name_of(link.path).c_str(), 0) != 0 && errno != EEXIST) {
+    if (linkat(source->parent.get(), source->name.c_str(), folder->get(), name_of(link.path).c_str(), 0) != 0 &&
+        errno != EEXIST) {
       return sys::errno_error(kLinkStep, link.path);
     }
     made_++;

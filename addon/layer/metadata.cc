@@ -23,8 +23,8 @@ constexpr long kFchmodat2 = 452;  // Linux 6.6, one number on all architectures
 constexpr long kFchmodat2 = SYS_fchmodat2;
 #endif
 
-// Attributes that an image may set. overlayfs's own would let a layer redirect lookups into other folders; trusted.* is the kernel's and
-// root's; SELinux labels and integrity signatures are the host's.
+// Attributes that an image may set. overlayfs's own would let a layer redirect lookups into other folders; trusted.* is
+// the kernel's and root's; SELinux labels and integrity signatures are the host's.
 bool allowed(std::string_view name) {
   if (name.starts_with("user.")) return !name.starts_with("user.overlay.");
   return name == "security.capability" || name == "system.posix_acl_access" || name == kDefaultAcl;
@@ -37,8 +37,8 @@ timespec bounded(const Time& time) {
 
 sys::Error failed(const char* what) { return sys::error("extract", what, errno); }
 
-// setxattrat(2) is new in Linux 6.13, and descriptors of links refuse fsetxattr: so by name, from within the folder, whose path has one
-// component and no link to follow.
+// setxattrat(2) is new in Linux 6.13, and descriptors of links refuse fsetxattr: so by name, from within the folder,
+// whose path has one component and no link to follow.
 class WorkingFolder {
  public:
   explicit WorkingFolder(int folder) : former_(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)) {
@@ -59,7 +59,8 @@ class WorkingFolder {
 }  // namespace
 
 void Warnings::add(std::string text) {
-  if (texts_.size() < kMaxWarnings && std::find(texts_.begin(), texts_.end(), text) == texts_.end()) texts_.push_back(std::move(text));
+  if (texts_.size() < kMaxWarnings && std::find(texts_.begin(), texts_.end(), text) == texts_.end())
+    texts_.push_back(std::move(text));
 }
 
 Times times_of(const std::optional<Time>& accessed, const Time& modified) {
@@ -107,19 +108,23 @@ sys::Result<void> Metadata::start_folder(int fd, const Entry& entry, std::option
 }
 
 sys::Result<void> Metadata::finish_node(int parent, const std::string& name, const Entry& entry) {
-  if (tree_.chown_failed(fchownat(parent, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW))) return failed("chown");
+  if (tree_.chown_failed(fchownat(parent, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW)))
+    return failed("chown");
   if (std::any_of(entry.xattrs.begin(), entry.xattrs.end(), [](const Xattr& xattr) { return allowed(xattr.name); })) {
     const WorkingFolder here(parent);
     if (!here.ok()) return failed("chdir");
     for (const Xattr& xattr : entry.xattrs) {
       if (!allowed(xattr.name)) continue;
       const std::string local = "./" + name;
-      SYS_TRY(check_xattr(lsetxattr(local.c_str(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0), xattr, entry));
+      SYS_TRY(check_xattr(lsetxattr(local.c_str(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0),
+                          xattr, entry));
     }
   }
   if (entry.type != EntryType::kSymlink) {
-    // mknodat gave the mode under a clear umask; chown may have taken bits of it. Kernels before 6.6 can't repair that without following links.
-    if (syscall(kFchmodat2, parent, name.c_str(), entry.mode, AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOSYS) return failed("chmod");
+    // mknodat gave the mode under a clear umask; chown may have taken bits of it. Kernels before 6.6 can't repair that
+    // without following links.
+    if (syscall(kFchmodat2, parent, name.c_str(), entry.mode, AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOSYS)
+      return failed("chmod");
   }
   const Times times = times_of(entry.accessed, entry.modified);
   if (utimensat(parent, name.c_str(), times.both, AT_SYMLINK_NOFOLLOW) != 0) return failed("set times");

@@ -1,5 +1,5 @@
-// Owners, extended attributes, modes and times, in the one order that keeps them all: chown(2) clears set-user-ID bits and
-// security.capability, a POSIX ACL changes the mode, writing changes the times.
+// Owners, extended attributes, modes and times, in the one order that keeps them all: chown(2) clears set-user-ID bits
+// and security.capability, a POSIX ACL changes the mode, writing changes the times.
 #pragma once
 
 #include <sys/stat.h>
@@ -29,8 +29,10 @@ class Metadata {
 
   // A regular file, its data written: everything.
   sys::Result<void> finish_file(int fd, const Entry& entry);
-  // A folder: owner, attributes, and mode if `mode` is set. A default ACL goes to `default_acl`: given now, later children would inherit it.
-  sys::Result<void> start_folder(int fd, const Entry& entry, std::optional<uint32_t> mode, std::optional<std::string>& default_acl);
+  // A folder: owner, attributes, and mode if `mode` is set. A default ACL goes to `default_acl`: given now, later
+  // children would inherit it.
+  sys::Result<void> start_folder(int fd, const Entry& entry, std::optional<uint32_t> mode,
+                                 std::optional<std::string>& default_acl);
   // A link or node called `name` in `parent`, never followed.
   sys::Result<void> finish_node(int parent, const std::string& name, const Entry& entry);
 

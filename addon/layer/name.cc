@@ -12,7 +12,9 @@ constexpr std::string_view kOpaqueName = ".wh..wh..opq";
 constexpr std::string_view kMetaPrefix = ".wh..wh.";
 constexpr size_t kPrintableSize = 512;
 
-bool is_aufs_bookkeeping(std::string_view component) { return component == ".wh..wh.aufs" || component == ".wh..wh.orph"; }
+bool is_aufs_bookkeeping(std::string_view component) {
+  return component == ".wh..wh.aufs" || component == ".wh..wh.orph";
+}
 
 sys::Error refuse(std::string_view name, const char* why) {
   sys::Error failure = sys::error("extract", std::string("refused: ") + why, EINVAL);

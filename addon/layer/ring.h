@@ -1,5 +1,5 @@
-// A bounded queue of chunks between two threads. The bound is what keeps unpacking in a few MiB whatever the layer's size: a fast
-// producer waits for a slow consumer, back to the network.
+// A bounded queue of chunks between two threads. The bound is what keeps unpacking in a few MiB whatever the layer's
+// size: a fast producer waits for a slow consumer, back to the network.
 #pragma once
 
 #include <condition_variable>
@@ -46,8 +46,8 @@ class Ring final : public ByteSource {
   std::mutex mutex_;
   std::condition_variable readable_;
   std::condition_variable writable_;
-  size_t head_ = 0;   // chunks ever released by the consumer
-  size_t tail_ = 0;   // chunks ever committed
+  size_t head_ = 0;    // chunks ever released by the consumer
+  size_t tail_ = 0;    // chunks ever committed
   bool held_ = false;  // the consumer still looks at chunk head_
   bool finished_ = false;
   bool cancelled_ = false;

@@ -1,5 +1,5 @@
-// SHA-256 by libcrypto's low-level functions: the EVP interface would link OpenSSL's provider machinery into the static binary for the
-// same assembly.
+// SHA-256 by libcrypto's low-level functions: the EVP interface would link OpenSSL's provider machinery into the static
+// binary for the same assembly.
 #pragma once
 
 #include <openssl/sha.h>

@@ -1,4 +1,5 @@
-// Unpacked layers above each other, looked at as overlayfs would show them (Documentation/filesystems/overlayfs.rst), without mounting.
+// Unpacked layers above each other, looked at as overlayfs would show them (Documentation/filesystems/overlayfs.rst),
+// without mounting.
 #pragma once
 
 #include <sys/stat.h>
@@ -28,7 +29,8 @@ class Stack {
   // The merged folder at a clean path without links; empty when there is none.
   [[nodiscard]] sys::Result<Parts> folder(std::string_view path) const;
 
-  // The topmost thing called `path`, which is no folder. Links on the way are followed within the stack, the last name is not.
+  // The topmost thing called `path`, which is no folder. Links on the way are followed within the stack, the last name
+  // is not.
   struct Node {
     sys::Fd parent;  // -1: there is none
     std::string name;

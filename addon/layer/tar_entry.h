@@ -28,8 +28,8 @@ struct Segment {
 
 struct Entry {
   EntryType type = EntryType::kFile;
-  std::string name;  // as written: any bytes but NUL, maybe absolute, maybe with ".."
-  std::string link;  // target of a hardlink or a symlink, as written
+  std::string name;   // as written: any bytes but NUL, maybe absolute, maybe with ".."
+  std::string link;   // target of a hardlink or a symlink, as written
   uint32_t mode = 0;  // within 07777
   uint32_t uid = 0;   // never 4294967295, which chown(2) takes for "leave it"
   uint32_t gid = 0;

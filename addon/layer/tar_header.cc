@@ -79,7 +79,9 @@ bool parse_base256(std::span<const uint8_t> field, int64_t& value) {
   return (value < 0) == negative;
 }
 
-sys::Error bad(const char* field) { return sys::error("read tar", std::string("the header's ") + field + " is no number in range"); }
+sys::Error bad(const char* field) {
+  return sys::error("read tar", std::string("the header's ") + field + " is no number in range");
+}
 
 bool is_ascii(const std::string& text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -130,7 +132,8 @@ std::string parse_string(std::span<const uint8_t> field) {
 }
 
 sys::Result<Header> parse_header(const Block& block) {
-  if (!checksum_matches(block)) return sys::error("read tar", "a header's checksum is wrong: damaged, or no tar archive");
+  if (!checksum_matches(block))
+    return sys::error("read tar", "a header's checksum is wrong: damaged, or no tar archive");
   Header header;
   header.flag = block[kFlag];
   header.name = parse_string(slice(block, kName));

@@ -1,4 +1,5 @@
-// The 512-byte block that begins every member: V7, ustar (POSIX.1-1988, pax(1)), GNU and star, told apart by their magic.
+// The 512-byte block that begins every member: V7, ustar (POSIX.1-1988, pax(1)), GNU and star, told apart by their
+// magic.
 #pragma once
 
 #include <array>
@@ -34,11 +35,12 @@ struct Header {
 
 bool is_zero(const Block& block);
 
-// Fails on a wrong checksum (sums of signed and of unsigned bytes are both accepted: old tars used the former) and on numbers that
-// are none or are out of range.
+// Fails on a wrong checksum (sums of signed and of unsigned bytes are both accepted: old tars used the former) and on
+// numbers that are none or are out of range.
 sys::Result<Header> parse_header(const Block& block);
 
-// Octal text, padded with spaces or NULs, or GNU base-256 (first bit set, two's complement). False if it is neither or needs over 64 bits.
+// Octal text, padded with spaces or NULs, or GNU base-256 (first bit set, two's complement). False if it is neither or
+// needs over 64 bits.
 bool parse_number(std::span<const uint8_t> field, int64_t& value);
 
 // Up to the first NUL, or all of it.

@@ -216,7 +216,8 @@ sys::Result<Pax> parse_pax(std::span<const uint8_t> records) {
     // The length counts itself, and is what makes binary values possible: they may hold newlines and '='.
     const size_t space = rest.find(' ');
     uint64_t length = 0;
-    if (space == std::string_view::npos || !parse_decimal(rest.substr(0, space), length)) return bad("broken record length");
+    if (space == std::string_view::npos || !parse_decimal(rest.substr(0, space), length))
+      return bad("broken record length");
     if (length <= space + 1 || length > rest.size() || rest[length - 1] != '\n') return bad("broken record length");
     const std::string_view record = rest.substr(space + 1, length - space - 2);
     const size_t equals = record.find('=');

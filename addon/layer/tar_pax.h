@@ -1,4 +1,5 @@
-// PAX extended headers (POSIX.1-2001, pax, "pax Extended Header"): records "LENGTH KEY=VALUE\n" that override the next header.
+// PAX extended headers (POSIX.1-2001, pax, "pax Extended Header"): records "LENGTH KEY=VALUE\n" that override the next
+// header.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +31,8 @@ struct Pax {
   std::vector<Segment> segments;
 };
 
-// Unknown keys are ignored, as POSIX wants; an empty value takes an override back. Broken records, a NUL in a path and numbers that are
-// none are errors.
+// Unknown keys are ignored, as POSIX wants; an empty value takes an override back. Broken records, a NUL in a path and
+// numbers that are none are errors.
 sys::Result<Pax> parse_pax(std::span<const uint8_t> records);
 
 // Digits only, no sign, below 2^63. False otherwise.

@@ -81,7 +81,8 @@ sys::Result<void> TarReader::skip(uint64_t size) {
 sys::Result<std::string> TarReader::read_meta(const Header& header) {
   const auto size = static_cast<uint64_t>(header.size);
   if (size > kMaxMetaSize) {
-    return sys::error("limit", "an extension header of " + std::to_string(size) + " bytes; " + std::to_string(kMaxMetaSize) + " are allowed");
+    return sys::error("limit", "an extension header of " + std::to_string(size) + " bytes; " +
+                                   std::to_string(kMaxMetaSize) + " are allowed");
   }
   std::string meta;
   while (meta.size() < size) {
@@ -95,7 +96,8 @@ sys::Result<std::string> TarReader::read_meta(const Header& header) {
   return meta;
 }
 
-// An extension header's own size is the one in its block: a PAX size before it belongs to the member that follows (CVE-2026-53655).
+// An extension header's own size is the one in its block: a PAX size before it belongs to the member that follows
+// (CVE-2026-53655).
 sys::Result<bool> TarReader::extend(const Header& header, Extensions& extensions) {
   switch (header.flag) {
     case 'x':
@@ -185,7 +187,8 @@ sys::Result<void> TarReader::fill(const Block& block, const Header& header, Exte
   entry.accessed = pax.accessed ? pax.accessed : header.accessed;
   if (entry.type == EntryType::kCharDevice || entry.type == EntryType::kBlockDevice) {
     // The kernel's dev_t has 12 and 20 bits; makedev(3) would cut what does not fit, and make another device.
-    if (header.device_major < 0 || header.device_major > 0xfff || header.device_minor < 0 || header.device_minor > 0xfffff) {
+    if (header.device_major < 0 || header.device_major > 0xfff || header.device_minor < 0 ||
+        header.device_minor > 0xfffff) {
       return sys::error("read tar", "device number out of range");
     }
     entry.device_major = static_cast<uint32_t>(header.device_major);
@@ -195,15 +198,18 @@ sys::Result<void> TarReader::fill(const Block& block, const Header& header, Exte
   return begin_data(block, header, extensions, entry);
 }
 
-sys::Result<void> TarReader::begin_data(const Block& block, const Header& header, Extensions& extensions, Entry& entry) {
-  const uint64_t stored = extensions.pax && extensions.pax->size ? *extensions.pax->size : static_cast<uint64_t>(header.size);
+sys::Result<void> TarReader::begin_data(const Block& block, const Header& header, Extensions& extensions,
+                                        Entry& entry) {
+  const uint64_t stored =
+      extensions.pax && extensions.pax->size ? *extensions.pax->size : static_cast<uint64_t>(header.size);
   sparse_ = false;
   segments_.clear();
   segment_ = 0;
   position_ = 0;
   // Links, devices and folders store nothing, whatever their size says: old tars put the linked file's size there.
-  left_ = has_stored_data(entry.type) || header.flag == 'D' ? stored : 0;
+  left_ = has_stored_data(entry.type) ? stored : 0;
   padding_ = padding_of(left_);
+  if (header.flag == 'D') padding_ = stored + padding_of(stored);  // a list of names: passed over
   entry.size = has_stored_data(entry.type) ? stored : 0;
   if (entry.type != EntryType::kFile) return {};
   if (header.flag == 'S') {

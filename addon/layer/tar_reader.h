@@ -1,6 +1,6 @@
-// A pull parser for tar archives: V7, ustar, PAX, GNU, star; sparse files of all four kinds. It touches no file and remembers no
-// more than one entry. Readings follow Go's archive/tar, through which nearly every image ever made has passed, so that two readers
-// cannot be made to see different trees.
+// A pull parser for tar archives: V7, ustar, PAX, GNU, star; sparse files of all four kinds. It touches no file and
+// remembers no more than one entry. Readings follow Go's archive/tar, through which nearly every image ever made has
+// passed, so that two readers cannot be made to see different trees.
 #pragma once
 
 #include <optional>
@@ -26,8 +26,8 @@ class TarReader {
  public:
   explicit TarReader(ByteSource& source) : source_(source) {}
 
-  // The next member, its data unread; what was left of the former one is skipped. False at the end of the archive: two zero blocks, or
-  // the end of the stream at a block's edge. The stream may go on then (padding); the caller drains it.
+  // The next member, its data unread; what was left of the former one is skipped. False at the end of the archive: two
+  // zero blocks, or the end of the stream at a block's edge. The stream may go on then (padding); the caller drains it.
   sys::Result<bool> next(Entry& entry);
 
   // The next piece of the member's stored data; empty at its end. Valid until the next call.
@@ -59,7 +59,7 @@ class TarReader {
   ByteSource& source_;
   std::span<const uint8_t> chunk_;
   uint64_t left_ = 0;     // stored bytes of this member that are unread
-  uint64_t padding_ = 0;  // behind them, up to the block's edge
+  uint64_t padding_ = 0;  // behind them, up to the next header
   bool sparse_ = false;
   std::vector<Segment> segments_;  // of a sparse member
   size_t segment_ = 0;

@@ -31,7 +31,8 @@ sys::Result<void> parse_runs(std::span<const uint8_t> bytes, std::vector<Segment
 
 }  // namespace
 
-sys::Result<void> parse_gnu_sparse(const Block& block, std::vector<Segment>& segments, bool& extended, uint64_t& real_size) {
+sys::Result<void> parse_gnu_sparse(const Block& block, std::vector<Segment>& segments, bool& extended,
+                                   uint64_t& real_size) {
   const std::span<const uint8_t> bytes(block);
   SYS_TRY(parse_runs(bytes.subspan(kHeaderRuns, kHeaderRunCount * 2 * kNumberSize), segments));
   int64_t size = 0;

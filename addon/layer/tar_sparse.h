@@ -9,17 +9,19 @@
 
 namespace layer {
 
-// More runs than this in one file is an attack or an accident: a map of 16 bytes each stays within the limit on meta data.
+// More runs than this in one file is an attack or an accident: a map of 16 bytes each stays within the limit on meta
+// data.
 constexpr size_t kMaxSegments = 65536;
 
-// Adds the runs that an old GNU header (flag 'S') holds itself; `extended` says whether extension blocks follow, `real_size` gets
-// the file's size.
-sys::Result<void> parse_gnu_sparse(const Block& block, std::vector<Segment>& segments, bool& extended, uint64_t& real_size);
+// Adds the runs that an old GNU header (flag 'S') holds itself; `extended` says whether extension blocks follow,
+// `real_size` gets the file's size.
+sys::Result<void> parse_gnu_sparse(const Block& block, std::vector<Segment>& segments, bool& extended,
+                                   uint64_t& real_size);
 // The same for an extension block.
 sys::Result<void> parse_gnu_extension(const Block& block, std::vector<Segment>& segments, bool& extended);
 
-// The text map of PAX format 1.0: a count, then offset and size of each run, one decimal a line, all padded to a block. It takes the
-// map in pieces, as it is read: complete() once the last number was seen.
+// The text map of PAX format 1.0: a count, then offset and size of each run, one decimal a line, all padded to a block.
+// It takes the map in pieces, as it is read: complete() once the last number was seen.
 class SparseMap {
  public:
   sys::Result<void> feed(std::string_view text);

@@ -18,10 +18,13 @@ class Thread {
 
   sys::Result<void> start(std::function<void()> body) {
     body_ = std::move(body);
-    const int failed = pthread_create(&thread_, nullptr, [](void* self) -> void* {
-      static_cast<Thread*>(self)->body_();
-      return nullptr;
-    }, this);
+    const int failed = pthread_create(
+        &thread_, nullptr,
+        [](void* self) -> void* {
+          static_cast<Thread*>(self)->body_();
+          return nullptr;
+        },
+        this);
     if (failed != 0) return sys::errno_error("start a thread", {}, failed);
     running_ = true;
     return {};

@@ -40,8 +40,8 @@ sys::Result<std::string> read_link(int fd, std::string_view path) {
   return target;
 }
 
-// Where a walk from the root stands. ".." and links start again from the root along the names, not through the kernel's "..", which
-// somebody could have moved elsewhere; and one descriptor is enough at any depth.
+// Where a walk from the root stands. ".." and links start again from the root along the names, not through the kernel's
+// "..", which somebody could have moved elsewhere; and one descriptor is enough at any depth.
 struct Trail {
   int root;
   SharedFd folder;
@@ -172,7 +172,8 @@ sys::Result<Tree::Walked> Tree::resolve(std::string_view path, bool make) {
       push_components(pending, *target);
       continue;
     }
-    // A file in the way of a folder is replaced by it if the archive names it so; but a link to a file must not cost the file.
+    // A file in the way of a folder is replaced by it if the archive names it so; but a link to a file must not cost
+    // the file.
     if (fd && (!make || from_link)) return at(path, ENOTDIR);
     const std::string full = trail.names.empty() ? name : trail.path() + "/" + name;
     auto made = make_implicit(trail.folder->get(), name, full, static_cast<bool>(fd));

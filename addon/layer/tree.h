@@ -1,5 +1,6 @@
-// The folder that a layer is unpacked into: every name is resolved as if it were "/", by descriptors, so that no link in the archive
-// and no rename by somebody else leads out of it. It remembers every folder made, because their last attributes come last.
+// The folder that a layer is unpacked into: every name is resolved as if it were "/", by descriptors, so that no link
+// in the archive and no rename by somebody else leads out of it. It remembers every folder made, because their last
+// attributes come last.
 #pragma once
 
 #include <sys/stat.h>
@@ -31,7 +32,7 @@ struct Folder {
   bool marked_whiteouts = false;
   std::optional<Time> accessed;
   std::optional<Time> modified;
-  std::optional<uint32_t> mode;           // where it could not be given at once
+  std::optional<uint32_t> mode;            // where it could not be given at once
   std::optional<std::string> default_acl;  // given last: children made later would inherit it
 };
 
@@ -42,7 +43,8 @@ class Tree {
 
   [[nodiscard]] int root() const { return root_; }
 
-  // The folder at the clean `path`; what is missing of it is made (0755, root's, implicit), what is no folder is replaced by one.
+  // The folder at the clean `path`; what is missing of it is made (0755, root's, implicit), what is no folder is
+  // replaced by one.
   sys::Result<SharedFd> make_folder(std::string_view path);
   // The folder at the clean `path`, if there is one: else the errors ENOENT, ENOTDIR, ELOOP.
   sys::Result<SharedFd> find_folder(std::string_view path);

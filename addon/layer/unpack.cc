@@ -17,7 +17,7 @@
 namespace layer {
 namespace {
 
-constexpr size_t kChunkSize = 256 * 1024;
+constexpr size_t kChunkSize = 256UL * 1024;
 constexpr size_t kChunks = 8;
 // 128 MiB, as zstd(1) accepts; layers are made with 8 MiB at most unless somebody asks for --long.
 constexpr int kZstdWindowLog = 27;
@@ -52,7 +52,8 @@ class PeekedSource final : public ByteSource {
 // The second stage: pulls the blob, pushes what it holds.
 class InflateStage {
  public:
-  InflateStage(std::unique_ptr<Inflater> inflater, ByteSource& in) : inflater_(std::move(inflater)), in_(in), ring_(kChunks, kChunkSize) {}
+  InflateStage(std::unique_ptr<Inflater> inflater, ByteSource& in)
+      : inflater_(std::move(inflater)), in_(in), ring_(kChunks, kChunkSize) {}
   ~InflateStage() { stop(); }
   InflateStage(const InflateStage&) = delete;
   InflateStage& operator=(const InflateStage&) = delete;
@@ -172,7 +173,8 @@ sys::Result<uint64_t> write_entries(ByteSource& source, Writer& writer, const Li
     auto more = reader.next(entry);
     if (!more) return more.take_failure();
     if (!*more) break;
-    if (++entries > limits.entries) return sys::error("limit", "the layer has over " + std::to_string(limits.entries) + " entries");
+    if (++entries > limits.entries)
+      return sys::error("limit", "the layer has over " + std::to_string(limits.entries) + " entries");
     if (entry.sparse && (entry.size > limits.bytes || (sparse_bytes += entry.size) > limits.bytes)) {
       return sys::error("limit", "the layer's sparse files have over " + std::to_string(limits.bytes) + " bytes");
     }
@@ -190,8 +192,10 @@ sys::Result<void> verify(const Expected& expected, const UnpackResult& result) {
   const auto mismatch = [](const char* what, const std::string& want, const std::string& got) {
     return sys::error("verify", std::string(what) + " is " + got + ", not " + want);
   };
-  if (!expected.digest.empty() && expected.digest != result.digest) return mismatch("the blob's digest", expected.digest, result.digest);
-  if (!expected.diff_id.empty() && expected.diff_id != result.diff_id) return mismatch("the diff id", expected.diff_id, result.diff_id);
+  if (!expected.digest.empty() && expected.digest != result.digest)
+    return mismatch("the blob's digest", expected.digest, result.digest);
+  if (!expected.diff_id.empty() && expected.diff_id != result.diff_id)
+    return mismatch("the diff id", expected.diff_id, result.diff_id);
   return {};
 }
 
@@ -222,11 +226,14 @@ sys::Result<UnpackResult> unpack(const UnpackRequest& request, const ProgressFn&
   }
   std::optional<InflateStage> inflate;
   if (compression != Compression::kNone) {
-    inflate.emplace(compression == Compression::kGzip ? make_gzip_inflater(peeked) : make_zstd_inflater(peeked, kZstdWindowLog), peeked);
+    inflate.emplace(
+        compression == Compression::kGzip ? make_gzip_inflater(peeked) : make_zstd_inflater(peeked, kZstdWindowLog),
+        peeked);
     SYS_TRY(inflate->start());
   }
   // A blob that is not compressed is its own diff: one hash does.
-  DiffSource diff(inflate ? static_cast<ByteSource&>(inflate->ring()) : peeked, blob, request.limits, inflate.has_value(), progress);
+  DiffSource diff(inflate ? static_cast<ByteSource&>(inflate->ring()) : peeked, blob, request.limits,
+                  inflate.has_value(), progress);
 
   Writer writer(*tree, {request.userxattr, request.ignore_chown, request.limits.depth});
   auto entries = write_entries(diff, writer, request.limits);

@@ -1,5 +1,5 @@
-// One layer: the blob in, the kept blob and the layer's folder out, in one pass. At most three threads (reading, inflating, writing) with
-// bounded queues between them: a few MiB of memory whatever the layer's size.
+// One layer: the blob in, the kept blob and the layer's folder out, in one pass. At most three threads (reading,
+// inflating, writing) with bounded queues between them: a few MiB of memory whatever the layer's size.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@ namespace layer {
 
 // Where a hostile layer is stopped, with the step "limit".
 struct Limits {
-  uint64_t bytes = 64ULL << 30;     // uncompressed, and the sizes of sparse files
+  uint64_t bytes = 64ULL << 30;  // uncompressed, and the sizes of sparse files
   uint64_t entries = 2'000'000;
-  // Uncompressed bytes per compressed one. It counts above `ratio_floor` bytes only: small layers of zeros are ordinary, and gzip packs
-  // those 1030:1.
+  // Uncompressed bytes per compressed one. It counts above `ratio_floor` bytes only: small layers of zeros are
+  // ordinary, and gzip packs those 1030:1.
   uint64_t ratio = 200;
   uint64_t ratio_floor = 4ULL << 30;
   uint32_t depth = 1024;  // folders in each other
@@ -32,15 +32,15 @@ struct Expected {
 };
 
 struct UnpackRequest {
-  int input = 0;            // a pipe, socket or file, read to its end; stays open
-  std::string layer_dir;    // an existing empty folder, in a folder that nobody else can enter
-  std::string blob_file;    // is made, and holds the bytes of the input; empty: not kept
-  std::string media_type;   // only to refuse what no look at the bytes could tell: encrypted layers
+  int input = 0;           // a pipe, socket or file, read to its end; stays open
+  std::string layer_dir;   // an existing empty folder, in a folder that nobody else can enter
+  std::string blob_file;   // is made, and holds the bytes of the input; empty: not kept
+  std::string media_type;  // only to refuse what no look at the bytes could tell: encrypted layers
   Limits limits;
   Expected expected;
   bool userxattr = false;
   bool ignore_chown = false;
-  bool sync = false;        // blob and layer survive a power cut
+  bool sync = false;  // blob and layer survive a power cut
   // The process is changed for good: root directory in the layer, capabilities reduced. For a process of its own.
   bool confine = false;
 };
@@ -66,9 +66,10 @@ struct Progress {
 // Called from the calling thread, at most ten times a second.
 using ProgressFn = std::function<void(const Progress&)>;
 
-// The layer is unpacked, every byte of it verified. Otherwise the blob file is gone again; what is in the folder is the caller's to
-// remove. Steps of errors: "read layer", "keep blob", "inflate", "read tar", "extract", "limit", "verify"; `path` is the entry's name.
-// Sets the process's umask to 0 while it runs, and may change its working directory for moments.
+// The layer is unpacked, every byte of it verified. Otherwise the blob file is gone again; what is in the folder is the
+// caller's to remove. Steps of errors: "read layer", "keep blob", "inflate", "read tar", "extract", "limit", "verify";
+// `path` is the entry's name. Sets the process's umask to 0 while it runs, and may change its working directory for
+// moments.
 sys::Result<UnpackResult> unpack(const UnpackRequest& request, const ProgressFn& progress);
 
 }  // namespace layer

@@ -110,7 +110,8 @@ sys::Result<bool> Whiteouts::make_node(int folder, const std::string& name) {
   return false;
 }
 
-// The form that can be nested, Linux 6.7: an empty file with an attribute, in a folder marked by another (mark_folder()).
+// The form that can be nested, Linux 6.7: an empty file with an attribute, in a folder marked by another
+// (mark_folder()).
 sys::Result<bool> Whiteouts::make_marked_file(int folder, const std::string& name) {
   const sys::Fd fd(openat(folder, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) {
@@ -124,7 +125,8 @@ sys::Result<bool> Whiteouts::make_marked_file(int folder, const std::string& nam
 sys::Result<void> Whiteouts::mark_folder(int fd, const Folder& folder) {
   if (!folder.opaque && !folder.marked_whiteouts) return {};
   const char* value = folder.opaque ? "y" : "x";
-  if (fsetxattr(fd, (prefix_ + "opaque").c_str(), value, 1, 0) != 0) return failed("mark a folder opaque", folder.path, "");
+  if (fsetxattr(fd, (prefix_ + "opaque").c_str(), value, 1, 0) != 0)
+    return failed("mark a folder opaque", folder.path, "");
   return {};
 }
 

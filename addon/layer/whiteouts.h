@@ -1,5 +1,6 @@
-// Whiteouts of a layer, brought into overlayfs's form when all else is unpacked: only then is known what this layer itself has, and a
-// whiteout hides nothing but lower layers, wherever in the archive it stands (OCI image spec 1.1, layer.md).
+// Whiteouts of a layer, brought into overlayfs's form when all else is unpacked: only then is known what this layer
+// itself has, and a whiteout hides nothing but lower layers, wherever in the archive it stands (OCI image spec 1.1,
+// layer.md).
 #pragma once
 
 #include <string>
@@ -21,8 +22,9 @@ class Whiteouts {
   // Everything that lower layers have in `folder` is hidden.
   sys::Result<void> hide_all(std::string_view folder);
 
-  // Makes the whiteouts; marks folders in tree.folders(), for mark_folder(). Returns the paths of those made: dropped are those for names
-  // that this layer has, and those in opaque folders, where overlayfs does not look for whiteouts and so would show them.
+  // Makes the whiteouts; marks folders in tree.folders(), for mark_folder(). Returns the paths of those made: dropped
+  // are those for names that this layer has, and those in opaque folders, where overlayfs does not look for whiteouts
+  // and so would show them.
   sys::Result<std::vector<std::string>> apply();
 
   // The attributes on a folder that carry what apply() found.

@@ -29,8 +29,8 @@ sys::Result<void> write_piece(int fd, const Piece& piece) {
   return {};
 }
 
-// Calls `make`, which returns -1 and EEXIST when the name is taken: then once more after removing what has it. `replaced` tells whether
-// that was something else than a folder.
+// Calls `make`, which returns -1 and EEXIST when the name is taken: then once more after removing what has it.
+// `replaced` tells whether that was something else than a folder.
 template <class Make>
 sys::Result<int> replacing(Tree& tree, int folder, const std::string& name, bool* replaced, Make make) {
   int made = make();
@@ -118,7 +118,8 @@ sys::Result<void> Writer::add_folder(const Entry& entry, const std::string& path
   if (!fd) {
     // ELOOP: a symlink, as O_NOFOLLOW reports it on some file systems.
     if (made || (errno != ENOTDIR && errno != ELOOP)) return failed("open");
-    auto again = replacing(tree_, held->get(), name, &replaced, [&] { return mkdirat(held->get(), name.c_str(), 0700); });
+    auto again =
+        replacing(tree_, held->get(), name, &replaced, [&] { return mkdirat(held->get(), name.c_str(), 0700); });
     if (!again) return again.take_failure();
     if (*again != 0) return failed("mkdir");
     made = true;
@@ -182,7 +183,8 @@ sys::Result<void> Writer::add_file(const Entry& entry, int folder, const std::st
 // The target is kept byte for byte, wherever it points: it means something inside the container only.
 sys::Result<void> Writer::add_symlink(const Entry& entry, int folder, const std::string& name) {
   if (entry.link.empty()) return refuse("a symlink without target");
-  auto made = replacing(tree_, folder, name, nullptr, [&] { return symlinkat(entry.link.c_str(), folder, name.c_str()); });
+  auto made =
+      replacing(tree_, folder, name, nullptr, [&] { return symlinkat(entry.link.c_str(), folder, name.c_str()); });
   if (!made) return made.take_failure();
   if (*made != 0) return failed("symlink");
   return metadata_.finish_node(folder, name, entry);
@@ -192,7 +194,8 @@ sys::Result<void> Writer::add_node(const Entry& entry, int folder, const std::st
   const bool character = entry.type == EntryType::kCharDevice;
   const bool device = character || entry.type == EntryType::kBlockDevice;
   // It would be a whiteout that no check of whiteouts has seen.
-  if (character && entry.device_major == 0 && entry.device_minor == 0) return refuse("character device 0:0 is overlayfs's whiteout");
+  if (character && entry.device_major == 0 && entry.device_minor == 0)
+    return refuse("character device 0:0 is overlayfs's whiteout");
   const mode_t type = character ? S_IFCHR : device ? S_IFBLK : S_IFIFO;
   auto made = replacing(tree_, folder, name, nullptr, [&] {
     return mknodat(folder, name.c_str(), type | entry.mode, makedev(entry.device_major, entry.device_minor));
@@ -200,7 +203,8 @@ sys::Result<void> Writer::add_node(const Entry& entry, int folder, const std::st
   if (!made) return made.take_failure();
   if (*made != 0) {
     if (!device || errno != EPERM || !options_.userxattr) return failed("mknod");
-    // No user namespace may make devices; the container gets its own /dev. A plain file in its place would be worse than none.
+    // No user namespace may make devices; the container gets its own /dev. A plain file in its place would be worse
+    // than none.
     skipped_devices_++;
     warnings_.add("device left out: " + printable(entry.name));
     return {};

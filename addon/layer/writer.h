@@ -13,8 +13,8 @@
 namespace layer {
 
 struct WriterOptions {
-  bool userxattr = false;      // overlay attributes are user.overlay.*, devices are skipped where they are refused
-  bool ignore_chown = false;   // owners that can't be given are left out
+  bool userxattr = false;     // overlay attributes are user.overlay.*, devices are skipped where they are refused
+  bool ignore_chown = false;  // owners that can't be given are left out
   size_t max_depth = 1024;
 };
 
@@ -31,7 +31,8 @@ class Writer {
  public:
   Writer(Tree& tree, const WriterOptions& options);
 
-  // The entry is in the tree, in place of what had its name: of duplicates the last wins, and a folder over a folder keeps its children.
+  // The entry is in the tree, in place of what had its name: of duplicates the last wins, and a folder over a folder
+  // keeps its children.
   sys::Result<void> add(const Entry& entry, TarReader& data);
 
   // What can only be done at the end: late hardlinks, whiteouts, times of folders. Called once.

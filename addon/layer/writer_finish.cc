@@ -43,7 +43,8 @@ sys::Result<Report> Writer::finish() {
   return report;
 }
 
-// Deepest first: setting anything in a folder changes its parent's times, and taking away the right to enter it would hide the rest.
+// Deepest first: setting anything in a folder changes its parent's times, and taking away the right to enter it would
+// hide the rest.
 sys::Result<void> Writer::finish_folders() {
   struct Item {
     size_t depth;
@@ -61,7 +62,8 @@ sys::Result<void> Writer::finish_folders() {
 
 sys::Result<void> Writer::finish_folder(ino_t inode, const Folder& folder) {
   const bool is_root = folder.path.empty();
-  const bool attributes = folder.opaque || folder.marked_whiteouts || folder.default_acl || folder.mode || (is_root && folder.implicit);
+  const bool attributes =
+      folder.opaque || folder.marked_whiteouts || folder.default_acl || folder.mode || (is_root && folder.implicit);
   if (!attributes && !folder.modified) return {};
   sys::Fd fd;
   if (is_root) {
@@ -77,15 +79,18 @@ sys::Result<void> Writer::finish_folder(ino_t inode, const Folder& folder) {
   if (status.st_ino != inode) return sys::errno_error("extract", printable(folder.path), EXDEV);
   if (is_root && folder.implicit) {
     // The caller made it, for itself alone.
-    if (tree_.chown_failed(fchown(fd.get(), 0, 0)) || fchmod(fd.get(), kImplicitMode) != 0) return failed("chmod", folder);
+    if (tree_.chown_failed(fchown(fd.get(), 0, 0)) || fchmod(fd.get(), kImplicitMode) != 0)
+      return failed("chmod", folder);
   }
   SYS_TRY(whiteouts_.mark_folder(fd.get(), folder));
-  if (folder.default_acl && fsetxattr(fd.get(), kDefaultAcl, folder.default_acl->data(), folder.default_acl->size(), 0) != 0) {
+  if (folder.default_acl &&
+      fsetxattr(fd.get(), kDefaultAcl, folder.default_acl->data(), folder.default_acl->size(), 0) != 0) {
     if (errno != EOPNOTSUPP && errno != EINVAL && errno != EPERM) return failed("set the default ACL", folder);
     warnings_.add(std::string("attribute ") + kDefaultAcl + " left out, of " + printable(folder.path));
   }
   if (folder.mode && fchmod(fd.get(), *folder.mode) != 0) return failed("chmod", folder);
-  if (folder.modified && futimens(fd.get(), times_of(folder.accessed, *folder.modified).both) != 0) return failed("set times", folder);
+  if (folder.modified && futimens(fd.get(), times_of(folder.accessed, *folder.modified).both) != 0)
+    return failed("set times", folder);
   return {};
 }
 

@@ -142,12 +142,14 @@ TEST_CASE("long names: PAX before GNU before the header, extension headers keep 
   CHECK(read_all(Tar().meta('L', "one" + nul).meta('L', "two" + nul).file("short").done()).entries[0].name == "two");
   CHECK(read_all(Tar().pax({{"path", ""}}).file("short").done()).entries[0].name == "short");
   // CVE-2026-53655: the size belongs to the file, not to the long name in between.
-  const Read read = read_all(Tar().pax({{"size", "600"}}).meta('L', "gnu" + nul).file("short", std::string(600, 'd')).file("next").done());
+  const Read read = read_all(
+      Tar().pax({{"size", "600"}}).meta('L', "gnu" + nul).file("short", std::string(600, 'd')).file("next").done());
   CHECK(read.error == "");
   REQUIRE(read.entries.size() == 2);
   CHECK(read.data[0] == std::string(600, 'd'));
   CHECK(read.entries[1].name == "next");
-  CHECK(read_all(Tar().meta('K', std::string(300, 'l') + nul).symlink("s", "short").done()).entries[0].link == std::string(300, 'l'));
+  CHECK(read_all(Tar().meta('K', std::string(300, 'l') + nul).symlink("s", "short").done()).entries[0].link ==
+        std::string(300, 'l'));
   CHECK(fails(Tar().pax({{"path", "lonely"}}).done(), "middle"));
 }
 
@@ -176,7 +178,8 @@ TEST_CASE("PAX records: overrides, binary values, both spellings of attributes, 
   CHECK(entry.xattrs[0].value == std::string("\0\1\2\xff", 4));
   CHECK(entry.xattrs[1].value == binary);
 
-  for (const char* text : {"5 a=b\n", "7 a=b\n", "x a=b\n", "6 =bc\n", "6 abc\n", "6 a=bc", "-6 a=b\n", "99 a=b\n", "0 \n", "3 \n"}) {
+  for (const char* text :
+       {"5 a=b\n", "7 a=b\n", "x a=b\n", "6 =bc\n", "6 abc\n", "6 a=bc", "-6 a=b\n", "99 a=b\n", "0 \n", "3 \n"}) {
     CHECK_MESSAGE(fails(Tar().pax_text(text).file("f").done(), "extended header"), text);
   }
   CHECK(fails(Tar().pax({{"path", std::string("a\0b", 3)}}).file("f").done(), "NUL"));
@@ -259,7 +262,8 @@ TEST_CASE("sparse files: old GNU with an extension block, PAX 0.0, 0.1 and 1.0")
       {"GNU.sparse.major", "1"}, {"GNU.sparse.minor", "0"}, {"GNU.sparse.name", "real"}, {"GNU.sparse.realsize", "20"}};
   std::string map = "2\n2\n2\n6\n1\n";
   map.resize(512, '\0');
-  for (const auto& [records, data] : {std::pair(format00, std::string("abc")), {format01, "abc"}, {format10, map + "abc"}}) {
+  for (const auto& [records, data] :
+       {std::pair(format00, std::string("abc")), {format01, "abc"}, {format10, map + "abc"}}) {
     const Read read = read_all(Tar().pax(records).file("GNUSparseFile.1/real", data).file("after").done(), 100);
     REQUIRE(read.error == "");
     CHECK(read.data[0] == "..ab..c");
@@ -269,7 +273,9 @@ TEST_CASE("sparse files: old GNU with an extension block, PAX 0.0, 0.1 and 1.0")
   CHECK(read_all(Tar().pax(format10).file("GNUSparseFile.1/real", map + "abc").done()).entries[0].name == "real");
 
   for (const char* bad : {"2,2,1,1", "2,2,6", "2,9,30,1", "2,1,6,1", "2,2,6,x", "9223372036854775807,2,6,1"}) {
-    CHECK_MESSAGE(!read_all(Tar().pax({{"GNU.sparse.size", "20"}, {"GNU.sparse.map", bad}}).file("f", "abc").done()).error.empty(), bad);
+    CHECK_MESSAGE(!read_all(Tar().pax({{"GNU.sparse.size", "20"}, {"GNU.sparse.map", bad}}).file("f", "abc").done())
+                       .error.empty(),
+                  bad);
   }
   CHECK(fails(Tar().pax(format10).file("f", std::string(512, '9')).done(), "map"));
   CHECK(fails(Tar().pax(format10).file("f", "99999999\n").done(), "map"));
@@ -290,7 +296,12 @@ TEST_CASE("the end: two zero blocks, one, none, within an entry, and what follow
 }
 
 TEST_CASE("however the bytes arrive, the archive reads the same") {
-  const std::string bytes = Tar().folder("d/").pax({{"path", std::string(300, 'p')}}).file("f", std::string(1500, 'x')).symlink("s", "t").done();
+  const std::string bytes = Tar()
+                                .folder("d/")
+                                .pax({{"path", std::string(300, 'p')}})
+                                .file("f", std::string(1500, 'x'))
+                                .symlink("s", "t")
+                                .done();
   for (const size_t step : {1, 2, 3, 511, 512, 513, 100000}) {
     const Read read = read_all(bytes, step);
     CHECK(read.error == "");

@@ -106,8 +106,9 @@ TEST_CASE("every compression gives the same tree and diff id, whatever the media
       {"zstd skippable first", skippable("") + zstd(tar)},
       {"zstd with a window of 8 MiB", zstd(tar, true, 23)},
   };
-  for (const auto& [name, blob] : blobs) {
-    INFO(name);
+  for (const auto& named : blobs) {
+    INFO(named.first);
+    const std::string& blob = named.second;
     Place place;
     place.request.expected = {digest(blob), blob.size(), digest(tar)};
     place.request.media_type = "application/vnd.docker.image.rootfs.diff.tar.gzip";
@@ -141,16 +142,27 @@ TEST_CASE("damaged, cut and foreign streams are errors of inflating") {
   const std::string gz = gzip(tar);
   const std::string zst = zstd(tar);
   const std::vector<std::pair<const char*, std::string>> blobs = {
-      {"gzip crc", flipped(gz, gz.size() - 8)},      {"gzip length", flipped(gz, gz.size() - 1)},
-      {"gzip method", flipped(gz, 2)},               {"gzip cut in the header", gz.substr(0, 6)},
-      {"gzip cut in the data", gz.substr(0, 10000)}, {"gzip cut in the trailer", gz.substr(0, gz.size() - 3)},
-      {"second member", gz + gz.substr(0, 15)},      {"zstd checksum", flipped(zst, zst.size() - 1)},
-      {"zstd cut", zst.substr(0, 10000)},            {"zstd cut at the end", zst.substr(0, zst.size() - 2)},
-      {"zstd and junk", zst + "junk"},               {"zstd window of 2 GiB", zstd(tar, true, 31)},
-      {"xz", std::string("\xfd" "7zXZ\0", 6) + tar}, {"bzip2", "BZh91AY&SY"},
+      {"gzip crc", flipped(gz, gz.size() - 8)},
+      {"gzip length", flipped(gz, gz.size() - 1)},
+      {"gzip method", flipped(gz, 2)},
+      {"gzip cut in the header", gz.substr(0, 6)},
+      {"gzip cut in the data", gz.substr(0, 10000)},
+      {"gzip cut in the trailer", gz.substr(0, gz.size() - 3)},
+      {"second member", gz + gz.substr(0, 15)},
+      {"zstd checksum", flipped(zst, zst.size() - 1)},
+      {"zstd cut", zst.substr(0, 10000)},
+      {"zstd cut at the end", zst.substr(0, zst.size() - 2)},
+      {"zstd and junk", zst + "junk"},
+      {"zstd window of 2 GiB", zstd(tar, true, 31)},
+      {"xz", std::string("\xfd"
+                         "7zXZ\0",
+                         6) +
+                 tar},
+      {"bzip2", "BZh91AY&SY"},
   };
-  for (const auto& [name, blob] : blobs) {
-    INFO(name);
+  for (const auto& named : blobs) {
+    INFO(named.first);
+    const std::string& blob = named.second;
     Place place;
     CHECK(!place.unpack(blob));
     REQUIRE(place.failure);
@@ -227,7 +239,8 @@ TEST_CASE("bombs stop at the limit of bytes, entries, ratio and sparse size") {
   CHECK(!entries.unpack(Tar().file("a").file("b").file("c")));
   CHECK(entries.failure->step == "limit");
   Place sparse;
-  CHECK(!sparse.unpack(Tar().pax({{"GNU.sparse.size", "9000000000000000000"}, {"GNU.sparse.map", "0,1"}}).file("f", "x")));
+  CHECK(!sparse.unpack(
+      Tar().pax({{"GNU.sparse.size", "9000000000000000000"}, {"GNU.sparse.map", "0,1"}}).file("f", "x")));
   CHECK(sparse.failure->step == "limit");
   Place ordinary;
   CHECK(ordinary.unpack(gzip(Tar().file("f", zeros).done())));
@@ -244,8 +257,10 @@ TEST_CASE("an error while the sender is silent ends at once; a sender that ends 
     size_t sent = 0;
     while (sent < bytes.size()) {
       const ssize_t wrote = send(ours.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-      if (wrote > 0) sent += static_cast<size_t>(wrote);
-      else usleep(100);
+      if (wrote > 0)
+        sent += static_cast<size_t>(wrote);
+      else
+        usleep(100);
     }
   });
   Place place;

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "sys/tree.h"
 
@@ -32,11 +33,13 @@ std::optional<std::string> slurp(const std::string& path) {
 }
 
 // The walk has no argument of ours.
-std::vector<std::string>* g_names;
+std::vector<std::string> g_names;
 size_t g_root_size;
 
 int note_name(const char* path, const struct stat* status, int, FTW*) {
-  if (strlen(path) > g_root_size) g_names->push_back(path + g_root_size + 1 + std::string(S_ISDIR(status->st_mode) ? "/" : ""));
+  if (strlen(path) <= g_root_size) return 0;
+  g_names.emplace_back(path + g_root_size + 1);
+  if (S_ISDIR(status->st_mode)) g_names.back() += '/';
   return 0;
 }
 
@@ -61,10 +64,11 @@ std::string base256(int64_t value, size_t width) {
 std::string pax_records(const Records& records) {
   std::string text;
   for (const auto& [key, value] : records) {
-    const std::string rest = " " + key + "=" + value + "\n";
+    std::string rest = " ";
+    rest.append(key).append("=").append(value).append("\n");
     size_t size = rest.size() + 1;
     while (std::to_string(size).size() + rest.size() != size) size = std::to_string(size).size() + rest.size();
-    text += std::to_string(size) + rest;
+    text.append(std::to_string(size)).append(rest);
   }
   return text;
 }
@@ -86,7 +90,8 @@ Tar& Tar::add(const Fields& fields, const std::string& data) {
   for (const auto& [offset, bytes] : fields.patches) put(block, offset, bytes);
   put(block, 148, "        ");
   int64_t sum = fields.bad_checksum ? 1 : 0;
-  for (const char byte : block) sum += fields.signed_checksum ? static_cast<signed char>(byte) : static_cast<unsigned char>(byte);
+  for (const char byte : block)
+    sum += fields.signed_checksum ? static_cast<signed char>(byte) : static_cast<unsigned char>(byte);
   put(block, 148, octal(static_cast<uint64_t>(sum), 6) + std::string("\0 ", 2));
   bytes_ += block + padded(data);
   return *this;
@@ -222,23 +227,25 @@ bool Place::is_whiteout(const std::string& name) const {
 bool Place::is_opaque(const std::string& name) const { return xattr(name, "trusted.overlay.opaque") == "y"; }
 
 std::vector<std::string> Place::names() const {
-  std::vector<std::string> found;
-  g_names = &found;
+  g_names.clear();
   const std::string root = base_ + "/root";
   g_root_size = root.size();
   nftw(root.c_str(), note_name, 16, FTW_PHYS);
-  std::sort(found.begin(), found.end());
-  return found;
+  std::sort(g_names.begin(), g_names.end());
+  return std::exchange(g_names, {});
 }
 
 bool Place::untouched() const {
   struct stat now = {};
   struct stat folder = {};
   if (lstat(outside("canary").c_str(), &now) != 0 || lstat(base_.c_str(), &folder) != 0) return false;
-  const auto same_time = [](const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; };
+  const auto same_time = [](const timespec& a, const timespec& b) {
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+  };
   return slurp(outside("canary")) == "alive" && now.st_nlink == canary_.st_nlink && now.st_mode == canary_.st_mode &&
-         now.st_uid == canary_.st_uid && same_time(now.st_mtim, canary_.st_mtim) && same_time(now.st_ctim, canary_.st_ctim) &&
-         same_time(folder.st_mtim, outside_.st_mtim) && folder.st_mode == outside_.st_mode;
+         now.st_uid == canary_.st_uid && same_time(now.st_mtim, canary_.st_mtim) &&
+         same_time(now.st_ctim, canary_.st_ctim) && same_time(folder.st_mtim, outside_.st_mtim) &&
+         folder.st_mode == outside_.st_mode;
 }
 
 }  // namespace layer_test

@@ -29,7 +29,10 @@ struct Fields {
   std::optional<uint64_t> size;  // of the data if absent
   std::string raw_size;          // instead of the octal number
   std::string mtime = "14000000000";
-  std::string magic = std::string("ustar\0" "00", 8);
+  std::string magic = std::string(
+      "ustar\0"
+      "00",
+      8);
   std::string major;
   std::string minor;
   std::string prefix;

@@ -14,7 +14,17 @@ const std::string kCapability("\1\0\0\2\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20);
 
 TEST_CASE("names are made clean, whatever way they are written") {
   Place place;
-  REQUIRE(place.unpack(Tar().folder("./").file("./a").file("/b").file("c/./../d//e").file("../../f").folder("g/").file("-rf").file("new\nline").file("co:lon").file("back\\slash")));
+  REQUIRE(place.unpack(Tar()
+                           .folder("./")
+                           .file("./a")
+                           .file("/b")
+                           .file("c/./../d//e")
+                           .file("../../f")
+                           .folder("g/")
+                           .file("-rf")
+                           .file("new\nline")
+                           .file("co:lon")
+                           .file("back\\slash")));
   CHECK(place.names() ==
         std::vector<std::string>{"-rf", "a", "b", "back\\slash", "co:lon", "d/", "d/e", "f", "g/", "new\nline"});
   CHECK(place.result->implicit == std::vector<std::string>{"d"});
@@ -72,7 +82,11 @@ TEST_CASE("a component over 255 bytes is an error that names it; a path over 409
   Place deep;
   std::string path;
   for (int at = 0; at < 20; at++) path += std::string(250, static_cast<char>('a' + at)) + "/";
-  REQUIRE(deep.unpack(Tar().pax({{"path", path + "f"}}).file("f").pax({{"path", path + "g"}, {"linkpath", path + "f"}}).hardlink("g", "f")));
+  REQUIRE(deep.unpack(Tar()
+                          .pax({{"path", path + "f"}})
+                          .file("f")
+                          .pax({{"path", path + "g"}, {"linkpath", path + "f"}})
+                          .hardlink("g", "f")));
   CHECK(deep.result->implicit.size() == 21);
   CHECK(deep.result->lower_links.empty());
 }
@@ -158,7 +172,12 @@ TEST_CASE("of two entries with one name the last wins, in every pair of types") 
 
 TEST_CASE("a folder over a folder keeps the children and takes the attributes, all of them") {
   Place place;
-  REQUIRE(place.unpack(Tar().pax({{"SCHILY.xattr.user.old", "1"}}).folder("d/", "0000700").file("d/f").pax({{"SCHILY.xattr.user.new", "2"}}).folder("d/", "0000750")));
+  REQUIRE(place.unpack(Tar()
+                           .pax({{"SCHILY.xattr.user.old", "1"}})
+                           .folder("d/", "0000700")
+                           .file("d/f")
+                           .pax({{"SCHILY.xattr.user.new", "2"}})
+                           .folder("d/", "0000750")));
   CHECK(place.exists("d/f"));
   CHECK((place.status("d")->st_mode & 07777) == 0750);
   CHECK(place.status("d")->st_mtim.tv_sec == 014000000000);
@@ -179,7 +198,8 @@ TEST_CASE("a replaced folder is removed whole, however deep, and never through a
   std::string deep = "n";
   Tar tar;
   for (int at = 0; at < 900; at++) deep += "/d";
-  REQUIRE(place.unpack(tar.pax({{"path", deep + "/f"}}).file("f").symlink("n/out", place.outside("")).file("n", "file")));
+  REQUIRE(
+      place.unpack(tar.pax({{"path", deep + "/f"}}).file("f").symlink("n/out", place.outside("")).file("n", "file")));
   CHECK(place.content("n") == "file");
   CHECK(place.untouched());
 }
@@ -205,7 +225,8 @@ TEST_CASE("hardlinks: to links, backwards, to later names, to lower layers, and 
   CHECK(place.result->lower_links[0].target == "usr/bin/perl");
   CHECK(place.content("d/taken") == "taken");
   CHECK(!place.exists("usr"));
-  for (const Tar& tar : {Tar().folder("d/").hardlink("l", "d"), Tar().hardlink("l", "l"), Tar().hardlink("l", "/"), Tar().hardlink("l", ".wh.x")}) {
+  for (const Tar& tar : {Tar().folder("d/").hardlink("l", "d"), Tar().hardlink("l", "l"), Tar().hardlink("l", "/"),
+                         Tar().hardlink("l", ".wh.x")}) {
     Place bad;
     CHECK(!bad.unpack(tar));
     CHECK(bad.failure->path == "l");
@@ -224,7 +245,9 @@ TEST_CASE("owner, set-user-ID bits, capabilities and times all survive each othe
   folder.flag = '5';
   folder.mode = "0003777";
   REQUIRE(place.unpack(Tar()
-                           .pax({{"SCHILY.xattr.security.capability", kCapability}, {"mtime", "1234567890.123456789"}, {"SCHILY.xattr.user.x", "y"}})
+                           .pax({{"SCHILY.xattr.security.capability", kCapability},
+                                 {"mtime", "1234567890.123456789"},
+                                 {"SCHILY.xattr.user.x", "y"}})
                            .add(file, "data")
                            .pax({{"mtime", "1000.5"}, {"atime", "2000"}})
                            .add(folder)
@@ -254,7 +277,12 @@ TEST_CASE("owner, set-user-ID bits, capabilities and times all survive each othe
 TEST_CASE("modes mean what they say, whatever the umask, down to 0") {
   Place place;
   const mode_t former = umask(077);
-  REQUIRE(place.unpack(Tar().file("zero", "x", "0000000").folder("closed/", "0000000").file("closed/in").file("all", "x", "0000777").node("fifo", '6', 0, 0)));
+  REQUIRE(place.unpack(Tar()
+                           .file("zero", "x", "0000000")
+                           .folder("closed/", "0000000")
+                           .file("closed/in")
+                           .file("all", "x", "0000777")
+                           .node("fifo", '6', 0, 0)));
   CHECK(umask(former) == 077);
   CHECK((place.status("zero")->st_mode & 07777) == 0);
   CHECK((place.status("closed")->st_mode & 07777) == 0);
@@ -270,7 +298,13 @@ TEST_CASE("links keep owner, time and target; devices their numbers") {
   link.flag = '2';
   link.link = "../../../etc/passwd";
   link.uid = octal(5, 7);
-  REQUIRE(place.unpack(Tar().add(link).symlink("abs", "/etc/passwd").symlink("long", std::string(4000, 't')).node("null", '3', 1, 3).node("loop", '4', 7, 255).node("big", '3', 4095, 1048575)));
+  REQUIRE(place.unpack(Tar()
+                           .add(link)
+                           .symlink("abs", "/etc/passwd")
+                           .symlink("long", std::string(4000, 't'))
+                           .node("null", '3', 1, 3)
+                           .node("loop", '4', 7, 255)
+                           .node("big", '3', 4095, 1048575)));
   CHECK(place.link("l") == "../../../etc/passwd");
   CHECK(place.status("l")->st_uid == 5);
   CHECK(place.status("l")->st_mtim.tv_sec == 014000000000);
@@ -279,7 +313,8 @@ TEST_CASE("links keep owner, time and target; devices their numbers") {
   CHECK(place.status("null")->st_rdev == makedev(1, 3));
   CHECK(S_ISBLK(place.status("loop")->st_mode));
   CHECK(place.status("big")->st_rdev == makedev(4095, 1048575));
-  for (const Tar& tar : {Tar().symlink("l", ""), Tar().symlink("l", std::string(4097, 't')), Tar().node("l", '3', 0, 0)}) {
+  for (const Tar& tar :
+       {Tar().symlink("l", ""), Tar().symlink("l", std::string(4097, 't')), Tar().node("l", '3', 0, 0)}) {
     Place bad;
     CHECK(!bad.unpack(tar));
     CHECK(bad.failure->path == "l");
@@ -301,7 +336,8 @@ TEST_CASE("attributes: overlayfs's, trusted ones and labels are never set; what 
                            .folder("d/")
                            .pax({{"SCHILY.xattr.user.on.link", "1"}})
                            .symlink("l", "d")));
-  for (const char* name : {"trusted.overlay.redirect", "trusted.overlay.overlay.opaque", "trusted.overlay.opaque", "trusted.mine", "user.overlay.opaque", "security.selinux"}) {
+  for (const char* name : {"trusted.overlay.redirect", "trusted.overlay.overlay.opaque", "trusted.overlay.opaque",
+                           "trusted.mine", "user.overlay.opaque", "security.selinux"}) {
     CHECK_MESSAGE(!place.xattr("d", name), name);
   }
   CHECK(place.xattr("d", "user.fine") == "1");
@@ -311,17 +347,20 @@ TEST_CASE("attributes: overlayfs's, trusted ones and labels are never set; what 
 
 TEST_CASE("a folder's default ACL is kept, and not inherited by what the archive puts into it") {
   // Version 2, then tag, permissions, id of USER_OBJ rwx, USER 1000 rwx, GROUP_OBJ r-x, MASK rwx, OTHER r-x.
-  std::string acl("\2\0\0\0", 4);
-  const auto ace = [&acl](char tag, char permissions, const char* id) {
-    acl += std::string{tag, 0, permissions, 0} + std::string(id, 4);
+  std::string acl{2, 0, 0, 0};
+  const auto ace = [&acl](char tag, char permissions, int32_t id) {
+    for (const int value : {tag | permissions << 16, id}) {
+      for (int shift = 0; shift < 32; shift += 8) acl += static_cast<char>(value >> shift & 0xff);
+    }
   };
-  ace(1, 7, "\xff\xff\xff\xff");
-  ace(2, 7, "\xe8\x03\0\0");
-  ace(4, 5, "\xff\xff\xff\xff");
-  ace(16, 7, "\xff\xff\xff\xff");
-  ace(32, 5, "\xff\xff\xff\xff");
+  ace(1, 7, -1);
+  ace(2, 7, 1000);
+  ace(4, 5, -1);
+  ace(16, 7, -1);
+  ace(32, 5, -1);
   Place place;
-  REQUIRE(place.unpack(Tar().pax({{"SCHILY.xattr.system.posix_acl_default", acl}}).folder("d/").file("d/f").folder("d/sub/")));
+  REQUIRE(place.unpack(
+      Tar().pax({{"SCHILY.xattr.system.posix_acl_default", acl}}).folder("d/").file("d/f").folder("d/sub/")));
   if (!place.result->warnings.empty()) {
     MESSAGE("no ACLs on the file system of the temporary folder");
     return;
@@ -334,7 +373,10 @@ TEST_CASE("a folder's default ACL is kept, and not inherited by what the archive
 
 TEST_CASE("sparse files keep their holes") {
   Place place;
-  REQUIRE(place.unpack(Tar().pax({{"GNU.sparse.size", "100000000"}, {"GNU.sparse.map", "50000000,3"}, {"GNU.sparse.name", "s"}}).file("x", "mid")));
+  REQUIRE(place.unpack(
+      Tar()
+          .pax({{"GNU.sparse.size", "100000000"}, {"GNU.sparse.map", "50000000,3"}, {"GNU.sparse.name", "s"}})
+          .file("x", "mid")));
   CHECK(place.status("s")->st_size == 100000000);
   CHECK(place.status("s")->st_blocks < 100);
   CHECK(place.content("s")->substr(50000000, 3) == "mid");

@@ -13,12 +13,15 @@ using namespace layer_test;
 
 namespace {
 
-// What a process of its own, in a mount namespace of its own, says about the overlay of these layers, topmost first: 0 for yes.
+// What a process of its own, in a mount namespace of its own, says about the overlay of these layers, topmost first: 0
+// for yes.
 bool in_overlay(const std::vector<const Place*>& layers, const std::function<bool(const std::string&)>& holds) {
   const pid_t child = fork();
   if (child == 0) {
     if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) _exit(2);
-    if (mount("tmpfs", "/mnt", "tmpfs", 0, nullptr) != 0 || mkdir("/mnt/merged", 0755) != 0 || mkdir("/mnt/empty", 0755) != 0) _exit(3);
+    if (mount("tmpfs", "/mnt", "tmpfs", 0, nullptr) != 0 || mkdir("/mnt/merged", 0755) != 0 ||
+        mkdir("/mnt/empty", 0755) != 0)
+      _exit(3);
     std::string options = "lowerdir=";
     for (const Place* layer : layers) options += layer->request.layer_dir + ":";
     options += "/mnt/empty";  // one lower layer alone is no overlay
@@ -43,12 +46,14 @@ TEST_CASE("a whiteout becomes a character device 0:0 in a folder that exists for
   CHECK(place.is_whiteout("implied/deep/x"));
   CHECK(place.result->whiteouts == std::vector<std::string>{"top", "d/gone", "implied/deep/x"});
   CHECK(place.result->implicit == std::vector<std::string>{".", "implied", "implied/deep"});
-  CHECK(place.names() == std::vector<std::string>{"d/", "d/gone", "implied/", "implied/deep/", "implied/deep/x", "top"});
+  CHECK(place.names() ==
+        std::vector<std::string>{"d/", "d/gone", "implied/", "implied/deep/", "implied/deep/x", "top"});
 }
 
 TEST_CASE("whatever the type of its entry, the name makes the whiteout") {
   Place place;
-  REQUIRE(place.unpack(Tar().folder(".wh.a/").symlink(".wh.b", "/etc").hardlink(".wh.c", "x").node(".wh.d", '6', 0, 0)));
+  REQUIRE(
+      place.unpack(Tar().folder(".wh.a/").symlink(".wh.b", "/etc").hardlink(".wh.c", "x").node(".wh.d", '6', 0, 0)));
   for (const char* name : {"a", "b", "c", "d"}) CHECK_MESSAGE(place.is_whiteout(name), name);
 }
 
@@ -79,7 +84,13 @@ TEST_CASE("an opaque marker in a folder without an entry makes it, with attribut
 
 TEST_CASE("a whiteout hits lower layers only: what this layer has stays, before and after it") {
   Place place;
-  REQUIRE(place.unpack(Tar().file("before").file(".wh.before", "").file(".wh.after", "").file("after").symlink("l", "x").file(".wh.l", "")));
+  REQUIRE(place.unpack(Tar()
+                           .file("before")
+                           .file(".wh.before", "")
+                           .file(".wh.after", "")
+                           .file("after")
+                           .symlink("l", "x")
+                           .file(".wh.l", "")));
   CHECK(place.content("before") == "x");
   CHECK(place.content("after") == "x");
   CHECK(place.link("l") == "x");
@@ -88,7 +99,8 @@ TEST_CASE("a whiteout hits lower layers only: what this layer has stays, before 
 
 TEST_CASE("a whiteout of a folder that this layer has makes it opaque, in either order and with no entry of its own") {
   Place place;
-  REQUIRE(place.unpack(Tar().file(".wh.a", "").folder("a/").file("a/z").folder("b/").file(".wh.b", "").file(".wh.c", "").file("c/z")));
+  REQUIRE(place.unpack(
+      Tar().file(".wh.a", "").folder("a/").file("a/z").folder("b/").file(".wh.b", "").file(".wh.c", "").file("c/z")));
   for (const char* name : {"a", "b", "c"}) CHECK_MESSAGE(place.is_opaque(name), name);
   CHECK(place.exists("a/z"));
   CHECK(place.exists("c/z"));
@@ -106,14 +118,23 @@ TEST_CASE("a deleted folder with a whiteout in it is an empty new one") {
 
 TEST_CASE("plain whiteouts in an opaque folder, or below one, are dropped: overlayfs would show them") {
   Place place;
-  REQUIRE(place.unpack(Tar().file("d/.wh.x", "").folder("d/").file("d/sub/.wh.y", "").file("d/.wh..wh..opq", "").file("d/.wh.z", "")));
+  REQUIRE(place.unpack(
+      Tar().file("d/.wh.x", "").folder("d/").file("d/sub/.wh.y", "").file("d/.wh..wh..opq", "").file("d/.wh.z", "")));
   CHECK(place.names() == std::vector<std::string>{"d/", "d/sub/"});
   CHECK(place.result->whiteouts.empty());
 }
 
 TEST_CASE("a name whited out twice, and a folder replaced after its whiteouts were seen") {
   Place place;
-  REQUIRE(place.unpack(Tar().file(".wh.a", "").file(".wh.a", "").file("d/.wh.x", "").file("d").folder("e/").file("e/.wh..wh..opq", "").file("e").folder("e/")));
+  REQUIRE(place.unpack(Tar()
+                           .file(".wh.a", "")
+                           .file(".wh.a", "")
+                           .file("d/.wh.x", "")
+                           .file("d")
+                           .folder("e/")
+                           .file("e/.wh..wh..opq", "")
+                           .file("e")
+                           .folder("e/")));
   CHECK(place.result->whiteouts == std::vector<std::string>{"a"});
   CHECK(place.content("d") == "x");
   CHECK(place.is_opaque("e"));
@@ -121,7 +142,14 @@ TEST_CASE("a name whited out twice, and a folder replaced after its whiteouts we
 
 TEST_CASE("whiteouts through a link of this layer land inside the root") {
   Place place;
-  REQUIRE(place.unpack(Tar().folder("real/").symlink("l", "/real").file("l/.wh.x", "").symlink("m", "../../../..").file("m/.wh.y", "").symlink("n", "real").file("n/.wh..wh..opq", "")));
+  REQUIRE(place.unpack(Tar()
+                           .folder("real/")
+                           .symlink("l", "/real")
+                           .file("l/.wh.x", "")
+                           .symlink("m", "../../../..")
+                           .file("m/.wh.y", "")
+                           .symlink("n", "real")
+                           .file("n/.wh..wh..opq", "")));
   CHECK(place.is_opaque("real"));
   CHECK(place.is_whiteout("y"));
   CHECK(place.result->whiteouts == std::vector<std::string>{"y"});
@@ -129,14 +157,16 @@ TEST_CASE("whiteouts through a link of this layer land inside the root") {
 }
 
 TEST_CASE("whiteouts of nothing, of dots, in the middle of a name, and AUFS's own") {
-  for (const char* name : {".wh.", ".wh..", ".wh...", "d/.wh.", "d/.wh...", ".wh.d/x", ".wh..wh..opq/x", ".wh..wh.foo", ".wh..wh.plnk/5.7"}) {
+  for (const char* name : {".wh.", ".wh..", ".wh...", "d/.wh.", "d/.wh...", ".wh.d/x", ".wh..wh..opq/x", ".wh..wh.foo",
+                           ".wh..wh.plnk/5.7"}) {
     Place place;
     CHECK_MESSAGE(!place.unpack(Tar().folder("d/").file(name, "")), name);
     CHECK(place.failure->path == name);
     CHECK(place.untouched());
   }
   Place place;
-  REQUIRE(place.unpack(Tar().file(".wh..wh.aufs", "").folder(".wh..wh.orph/").file(".wh..wh.orph/x").folder(".wh..wh.plnk/").file("f")));
+  REQUIRE(place.unpack(
+      Tar().file(".wh..wh.aufs", "").folder(".wh..wh.orph/").file(".wh..wh.orph/x").folder(".wh..wh.plnk/").file("f")));
   CHECK(place.names() == std::vector<std::string>{"f"});
 }
 
