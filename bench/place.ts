@@ -19,11 +19,11 @@ const tmpfsMagic = 0x01021994;
 export async function openBench(wanted: Record<string, string>): Promise<BenchPlace> {
   const names = Object.keys(wanted);
   const sources = buildImages(names);
-  const images = Object.fromEntries(names.map((name, index) => [name, sources[index] as string]));
+  const images = Object.fromEntries(names.map((name, index) => [name, sources[index]!]));
   const base = statfsSync('/dev/shm').type === tmpfsMagic ? '/dev/shm' : tmpdir();
   const folder = mkdtempSync(join(base, 'dinghy-bench-'));
   const registry = await startRegistry({ storage: imageCache('registry') });
-  for (const name of names) pushImage(registry.host, images[name] as string, `library/${name}:${wanted[name]}`);
+  for (const name of names) pushImage(registry.host, images[name]!, `library/${name}:${wanted[name]}`);
   const runtime = new Runtime({
     root: join(folder, 'root'),
     state: join(folder, 'state'),

@@ -75,7 +75,7 @@ async function main(): Promise<void> {
     await place.runtime.pull(image);
     const deadline = Date.now() + minutes * 60_000;
     for (; Date.now() < deadline; done++) {
-      const name = names[done % names.length] as string;
+      const name = names[done % names.length]!;
       await (steps[name] as (runtime: Runtime) => Promise<void>)(place.runtime).catch((error: Error) =>
         failures.push(`${name}: ${error.message}`),
       );

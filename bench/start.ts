@@ -34,7 +34,7 @@ async function timed(work: () => Promise<void>): Promise<number> {
 
 async function main(): Promise<void> {
   const place = await openBench({ busybox: '1' });
-  const docker = await startDocker(place.images['busybox'] as string).catch((error: Error) => {
+  const docker = await startDocker(place.images['busybox']!).catch((error: Error) => {
     console.log(`docker is left out: ${error.message}`);
     return undefined;
   });

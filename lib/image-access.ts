@@ -5,7 +5,7 @@ import type { Image, ImageActions, ImageRecord, PullOptions } from './image';
 import { lowerFolders } from './layers/chain';
 import { choosePlatform, parsePlatform } from './oci/platform';
 import { canonicalName, parseReference } from './oci/reference';
-import { pullImage } from './pull/pull';
+import type * as Pull from './pull/pull';
 import { undoPull } from './pull/undo';
 import type { RegistryClientOptions } from './registry/client';
 import { removeTrees } from './run/clean';
@@ -56,6 +56,8 @@ export class ImageAccess {
       registry: { ...(registries ? { registries } : {}), ...(auth ? { auth } : {}) },
       ...(platform === undefined ? {} : { platform }),
     };
+    // With the registry client behind it this is a third of what loading the package would cost, and most programs pull once at most.
+    const { pullImage } = require('./pull/pull') as typeof Pull;
     const image = await pullImage(reference, parts, options);
     // What a chain needs beside its layers is made now, and not when somebody waits for a start.
     await lowerFolders(this.store, image.layers, options.signal);

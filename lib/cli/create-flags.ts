@@ -208,7 +208,7 @@ export function createOptions(
   };
   // An option that was not given is absent, not undefined: the library refuses combinations by what is there.
   const given = Object.entries(options).filter(([, value]) => value !== undefined && !isEmpty(value));
-  return Object.fromEntries(given) as CreateOptions;
+  return Object.fromEntries(given);
 }
 
 function isEmpty(value: unknown): boolean {

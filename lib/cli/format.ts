@@ -46,7 +46,7 @@ export function parseDuration(text: string): number | undefined {
   if (!/^(\d+(\.\d+)?(h|ms|us|ns|m|s))+$/.test(text)) return undefined;
   let total = 0;
   for (const [, value, unit] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|us|ns|m|s)/g)) {
-    total += Number(value) * (factors[unit as string] as number);
+    total += Number(value) * factors[unit!]!;
   }
   return total;
 }

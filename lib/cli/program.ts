@@ -1,7 +1,6 @@
 import { Command, CommanderError } from 'commander';
 
 import { nearest } from '../util/nearest';
-import type { CommandEntry } from './command-table';
 import { commands, notYet } from './command-table';
 import type { Context } from './context';
 import { ExitStatus, UsageError } from './context';
@@ -33,13 +32,13 @@ export async function runProgram(argv: readonly string[], context: Context): Pro
 
 async function runCommand(name: string, argv: readonly string[], context: Context): Promise<number> {
   const command = new Command(`dinghy ${name}`)
-    .description((commands[name] as CommandEntry).summary)
+    .description(commands[name]!.summary)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => context.stdout.write(text),
       writeErr: () => undefined,
     });
-  (commands[name] as CommandEntry).load().configure(command, context);
+  commands[name]!.load().configure(command, context);
   try {
     await command.parseAsync([...argv], { from: 'user' });
     return 0;

@@ -10,14 +10,10 @@ export type Column = readonly [heading: string, key: string];
 /** The lines of a table, laid out as Docker does: columns at least ten wide, three blanks between them. */
 export function layoutTable(columns: readonly Column[], rows: readonly Row[]): string {
   const lines = [columns.map(([heading]) => heading), ...rows.map((row) => columns.map(([, key]) => row[key] ?? ''))];
-  const widths = columns.map((_column, index) =>
-    Math.max(10, ...lines.map((line) => [...(line[index] as string)].length + 3)),
-  );
+  const widths = columns.map((_column, index) => Math.max(10, ...lines.map((line) => [...line[index]!].length + 3)));
   const last = columns.length - 1;
   return lines
-    .map((line) =>
-      line.map((cell, index) => (index === last ? cell : cell + pad(cell, widths[index] as number))).join(''),
-    )
+    .map((line) => line.map((cell, index) => (index === last ? cell : cell + pad(cell, widths[index]!))).join(''))
     .map((line) => `${line}\n`)
     .join('');
 }
@@ -37,7 +33,7 @@ export function printRows(
   const template = format === 'json' ? '{{json .}}' : format.replace(/^table\s+/, '');
   if (table) {
     const headings = new Map(columns.map(([heading, key]) => [key, heading]));
-    const keys = [...template.matchAll(/\{\{\s*\.(\w+)\s*\}\}/g)].map((match) => match[1] as string);
+    const keys = [...template.matchAll(/\{\{\s*\.(\w+)\s*\}\}/g)].map((match) => match[1]!);
     out.write(
       layoutTable(
         keys.map((key) => [headings.get(key) ?? key.toUpperCase(), key]),

@@ -146,5 +146,5 @@ function checked<T>(result: T | NativeFailure): T {
   if (typeof result === 'object' && result !== null && 'syscall' in result) {
     throw systemError(result.errno, result.syscall, result.path);
   }
-  return result as T;
+  return result;
 }

@@ -75,7 +75,7 @@ export class FrameDecoder {
     if ((this.#chunks[0]?.length ?? 0) < headerSize) {
       this.#chunks = [Buffer.concat(this.#chunks)];
     }
-    const header = this.#chunks[0] as Buffer;
+    const header = this.#chunks[0]!;
     const length = header.readUInt32LE(0);
     if (length > maxPayload || header.readUInt16LE(6) !== 0) {
       throw new RangeError('what arrived on the control socket is not a frame');
@@ -84,7 +84,7 @@ export class FrameDecoder {
   }
 
   #take(size: number): Buffer {
-    const all = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
+    const all = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
     this.#size -= size;
     this.#chunks = this.#size > 0 ? [all.subarray(size)] : [];
     return all.subarray(0, size);

@@ -1,3 +1,5 @@
+import type * as Http from 'node:http';
+
 import { DinghyError } from '../errors';
 import { abortError, onAbort, sleep, throwIfAborted } from '../util/abort';
 import { checkDuration, checkOptions, checkSignal, invalidOption, type PlainObject } from '../util/checks';
@@ -148,8 +150,9 @@ interface StatusRequest {
 }
 
 /** The status of one answer, or 0. A certificate is not verified: a fresh container has one that nobody vouches for. */
-async function requestStatus({ host, port, path, tls, signal }: StatusRequest): Promise<number> {
-  const { get } = tls ? await import('node:https') : await import('node:http');
+function requestStatus({ host, port, path, tls, signal }: StatusRequest): Promise<number> {
+  // Loaded when used; not by import(), which Jest refuses in its default mode.
+  const { get } = (tls ? require('node:https') : require('node:http')) as typeof Http;
   return new Promise((resolve) => {
     const options = { host, port, path, signal, timeout: 2000, agent: false as const, rejectUnauthorized: false };
     const request = get(options, (response) => {

@@ -1,5 +1,3 @@
-import { inspect } from 'node:util';
-
 import { DinghyError } from '../errors';
 import { nearest } from './nearest';
 

@@ -9,7 +9,7 @@ function medianMs(program: string): number {
     if (stderr !== '') throw new Error(stderr);
     return Number(stdout);
   });
-  return times.sort((left, right) => left - right)[4] as number;
+  return times.sort((left, right) => left - right)[4]!;
 }
 
 test("require('dinghy') takes at most 20 ms", () => {

@@ -12,7 +12,8 @@ import {
 import { join } from 'node:path';
 
 import { flock } from '../../lib/native/binding';
-import { type ControlEvent, ControlConnection } from '../../lib/native/control';
+import type { ControlConnection } from '../../lib/native/control';
+import { type ControlEvent } from '../../lib/native/control';
 import type { Reply } from '../../lib/native/protocol';
 import { startTask } from '../../lib/native/task';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder';

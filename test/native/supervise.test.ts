@@ -3,8 +3,9 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { connect } from 'node:net';
 import { join } from 'node:path';
 
-import { exitStatus, socketpair } from '../../lib/native/binding';
+import { closeFd, exitStatus, socketpair } from '../../lib/native/binding';
 import { ControlConnection } from '../../lib/native/control';
+import { runTask, startTask } from '../../lib/native/task';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder';
 import { busyboxRoot, isAlive, NativeContainer, until } from './harness';
 
@@ -219,7 +220,6 @@ describe('lifelines', () => {
     await until('the container is gone', () => !isAlive(state.state?.pid ?? 0) && !isAlive(container.pid));
     await until('it was waited for', () => exitStatus(container.pid)?.signal === 9);
     removeFolder(container.folder);
-    const { runTask } = await import('../../lib/native/task');
     expect(await runTask('clean', 'clean', { cgroups: [container.cgroupsPath] })).toMatchObject({ ok: true });
   });
 
@@ -285,13 +285,11 @@ describe('clients', () => {
   });
 
   test('a creator that says nothing leaves nothing', async () => {
-    const { startTask } = await import('../../lib/native/task');
     const { pid, control } = startTask('supervise', { newPidNamespace: true });
     control.close();
     await until('it has ended', () => exitStatus(pid) !== undefined);
     const [ours, theirs] = socketpair();
     expect(ours).not.toBe(theirs);
-    const { closeFd } = await import('../../lib/native/binding');
     closeFd(ours);
     closeFd(theirs);
   });

@@ -111,12 +111,12 @@ export function importsOf(file: string, text: string, known: ReadonlySet<string>
 
 /** The graph of a folder's C++: quoted includes, which are written from the top. */
 export function includeGraph(top: string): Graph {
-  const files = filesBelow(top, /\.(cc|h)$/).filter((file) => !file.startsWith('build'));
+  const files = filesBelow(top, /\.(cc|h)$/).filter((file) => !/^(build|third_party)/.test(file));
   const known = new Set(files);
   return new Map(
     files.map((file) => {
       const text = readFileSync(join(top, file), 'utf8');
-      const targets = [...text.matchAll(/^\s*#\s*include\s+"([^"]+)"/gm)].map((match) => match[1] as string);
+      const targets = [...text.matchAll(/^\s*#\s*include\s+"([^"]+)"/gm)].map((match) => match[1]!);
       const resolved = targets.map((one) => (known.has(one) ? one : normalize(join(dirname(file), one))));
       return [file, resolved.filter((one) => known.has(one)).map((target) => ({ target, typeOnly: false }))];
     }),

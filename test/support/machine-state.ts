@@ -70,14 +70,14 @@ function readProcess(pid: number): ProcessInfo | undefined {
 function mounts(): string[] {
   return lines('/proc/self/mountinfo')
     .map((line) => line.split(' ')[4] ?? '')
-    .filter((path) => /dinghy/.test(path) && !/dinghy-test\/work\./.test(path));
+    .filter((path) => path.includes('dinghy') && !path.includes('dinghy-test/work.'));
 }
 
 function cgroups(): string[] {
   const roots = new Set(
     lines('/proc/self/mountinfo')
       .filter((line) => / - cgroup2? /.test(line))
-      .map((line) => line.split(' ')[4] as string),
+      .map((line) => line.split(' ')[4]!),
   );
   return [...roots].flatMap((root) => foldersBelow(join(root, 'dinghy')));
 }

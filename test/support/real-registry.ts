@@ -16,7 +16,7 @@ export async function startRegistryWith(images: Partial<Record<TestImage, string
   const started = await registry.startRegistry({ storage: registry.imageCache('registry') });
   try {
     names.forEach((name, index) => {
-      registry.pushImage(started.host, sources[index] as string, `library/${name}:${images[name]}`);
+      registry.pushImage(started.host, sources[index]!, `library/${name}:${images[name]}`);
     });
   } catch (error) {
     await started.stop();

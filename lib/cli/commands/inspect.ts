@@ -28,7 +28,7 @@ export function configure(command: Command, context: Context): void {
         }
       }
       if (flags.format === undefined) context.stdout.write(`${JSON.stringify(found, null, 4)}\n`);
-      else found.forEach((one) => context.stdout.write(`${expand(flags.format as string, one)}\n`));
+      else found.forEach((one) => context.stdout.write(`${expand(flags.format!, one)}\n`));
       if (failed) throw new ExitStatus(1);
     });
 }

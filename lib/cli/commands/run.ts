@@ -47,7 +47,7 @@ export async function createContainer(
   const container = await context.runtime().create(image, options);
   if (flags.cidfile !== undefined) {
     // Exclusive, as Docker: an old file would be taken for this container's.
-    await startOrRemove(container, async () => writeFileSync(flags.cidfile as string, container.id, { flag: 'wx' }));
+    await startOrRemove(container, async () => writeFileSync(flags.cidfile!, container.id, { flag: 'wx' }));
   }
   return container;
 }

@@ -21,7 +21,7 @@ export function configure(command: Command, context: Context): void {
         return;
       }
       if (names.length > 1) throw new UsageError('you cannot start and attach multiple containers at once');
-      const container = await context.runtime().container(names[0] as string);
+      const container = await context.runtime().container(names[0]!);
       const stdin = flags.interactive ?? false;
       throw new ExitStatus(await attachAndWait(context, container, { stdin, proxySignals: true, start: true }));
     });

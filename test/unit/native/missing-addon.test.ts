@@ -1,7 +1,8 @@
+import { socketpair } from '../../../lib/native/binding';
+
 jest.mock('node:fs', () => ({ existsSync: () => false }));
 
-test('without the native part the error says how to get it', async () => {
-  const { socketpair } = await import('../../../lib/native/binding');
+test('without the native part the error says how to get it', () => {
   expect(() => socketpair()).toThrow(
     expect.objectContaining({ code: 'ERR_ADDON_MISSING', message: expect.stringMatching(/npm (install|run build)/) }),
   );

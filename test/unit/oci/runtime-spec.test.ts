@@ -1,5 +1,6 @@
 import type { ImageConfig } from '../../../lib/oci/image-config';
 import { makeRuntimeSpec, type Placement } from '../../../lib/oci/runtime-spec';
+import type { ResolvedMount } from '../../../lib/oci/spec-mounts';
 import type { RuntimeSpec } from '../../../lib/oci/spec-types';
 import { settleOptions } from '../../../lib/run/settle-options';
 
@@ -173,7 +174,7 @@ test('our own section', () => {
   expect(dinghy).not.toHaveProperty('seccompFilter');
   expect(specOf({}, {}, { ...image, stopSignal: 'SIGNONSENSE' }).dinghy.stop.signal).toBe(15);
   expect(specOf({ stopSignal: 'RTMIN+3' }).dinghy.stop.signal).toBe(37);
-  const volume = { type: 'volume', source: '/v', target: '/data', readOnly: false, options: [] } as const;
+  const volume: ResolvedMount = { type: 'volume', source: '/v', target: '/data', readOnly: false, options: [] };
   expect(specOf({}, { mounts: [volume] }).dinghy.copyUp).toEqual(['/data']);
 });
 
