@@ -41,7 +41,7 @@ export function stepsLane(lane, steps) {
 
 /** Format, lint and types, as steps. */
 export function checkSteps() {
-  const native = filesOf(['addon'], { except: ['build'], matching: /^addon\/(?!build).*\.(cc|h)$/ });
+  const native = filesOf(['addon'], { except: ['build'], matching: /^addon\/(?!build|third_party).*\.(cc|h)$/ });
   return [
     { name: 'format: prettier', command: tool('prettier'), args: ['--check', '--log-level', 'warn', '.'] },
     { name: 'format: clang-format', command: 'clang-format', args: ['--dry-run', '-Werror', ...native] },
@@ -78,7 +78,8 @@ export function jestLane(name) {
   return report(name, count);
 }
 
-const nativeFiles = (matching) => filesOf(['addon'], { matching }).filter((file) => !file.startsWith('addon/build'));
+const nativeFiles = (matching) =>
+  filesOf(['addon'], { matching }).filter((file) => !/^addon\/(build|third_party)/.test(file));
 
 function cmake(folder, options) {
   mkdirSync(join(root, folder), { recursive: true });
