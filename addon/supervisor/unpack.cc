@@ -1,4 +1,6 @@
 #include <poll.h>
+#include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +21,7 @@ namespace supervisor {
 namespace {
 
 constexpr int kInputFd = 0;
+constexpr int kNice = 5;
 constexpr size_t kPartSize = kMaxPayload / 4;
 constexpr int64_t kMaxNumber = 1LL << 53;  // what JavaScript counts exactly
 constexpr size_t kReadSize = 65536;
@@ -219,6 +222,15 @@ sys::Result<std::string> mend(const rapidjson::Document& document) {
   return json.put("made", *made).text();
 }
 
+// Three busy threads beside a program that lives by its event loop: on two processors they held one turn in a hundred
+// up by 24 ms, so by 9. A batch thread that wakes up does not push aside what runs (sched(7)); where nobody else wants
+// to run it loses nothing.
+void yield_to_program() {
+  const sched_param parameters{};
+  (void)sched_setscheduler(0, SCHED_BATCH, &parameters);
+  (void)setpriority(PRIO_PROCESS, 0, kNice);
+}
+
 // Whoever asked has gone: the result is wanted by nobody, and the folder is about to be removed.
 void end_with_control() {
   for (;;) {
@@ -231,6 +243,7 @@ void end_with_control() {
 
 int unpack_mode() {
   prepare_process(kLockFd + 1);
+  yield_to_program();
   auto first = read_first_request(kControlFd);
   if (!first) return 1;
   const Request& request = first->request;
