@@ -16,11 +16,13 @@ function library() {
   const sources = filesOf(['lib'], { except: ['.stamp'] });
   whenChanged(
     'dist/.stamp',
-    [...sources, 'tsconfig.json', 'package.json', 'scripts/build.mjs'],
+    [...sources, 'tsconfig.json', 'package.json', 'scripts/build.mjs', 'scripts/bundle.mjs'],
     ['dist/index.mjs'],
     () => {
       rmSync(at('dist'), { recursive: true, force: true });
-      run(tool('tsc'), ['-p', 'tsconfig.json']);
+      run(tool('tsc'), ['-p', 'tsconfig.json', '--emitDeclarationOnly']);
+      run(process.execPath, ['scripts/bundle.mjs']);
+      run(tool('esbuild'), ['lib/index.mts', '--outfile=dist/index.mjs', '--log-level=warning']);
       mkdirSync(at('dist/vendor'), { recursive: true });
       for (const name of readdirSync(at('lib/vendor'))) {
         if (name !== '.stamp') copyFileSync(at('lib/vendor', name), at('dist/vendor', name));

@@ -5,7 +5,7 @@ import { commands, notYet } from './command-table';
 import type { Context } from './context';
 import { ExitStatus, UsageError } from './context';
 import { describe, exitStatusOf } from './failure';
-import { packageVersion } from './package-version';
+import { packageVersion } from '../util/version';
 
 /** Runs one command line (without node and script) and gives its exit status. Never rejects. */
 export async function runProgram(argv: readonly string[], context: Context): Promise<number> {

@@ -56,7 +56,7 @@ export function expand(template: string, value: unknown): string {
         throw new UsageError(`this template is not understood: {{${inner}}}: use {{.Field}} or {{json .Field}}`);
       }
       const found = path === '' ? value : follow(value, path.split('.'));
-      return json !== undefined || typeof found === 'object' ? JSON.stringify(found) : String(found);
+      return json !== undefined || typeof found === 'object' ? JSON.stringify(found) : `${found as string | number}`;
     });
 }
 

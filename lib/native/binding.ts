@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { DinghyError } from '../errors';
+import { packageRoot } from '../util/package-root';
 import { systemError } from './errno';
 
 /** The roles of the `dinghy-supervisor` binary that Node starts. */
@@ -132,10 +133,10 @@ function load(): Addon {
   });
 }
 
-// lib/native and dist/native lie equally deep. An addon built here goes before an installed one, but only where there is one: a
+// An addon built here goes before an installed one, but only where there is one: a
 // file that exists and fails to load is the error worth showing.
 function candidates(): string[] {
-  const top = join(__dirname, '..', '..');
+  const top = packageRoot();
   const built = [join(top, 'addon', 'build', 'Release', 'dinghy.node'), join(top, 'build', 'Release', 'dinghy.node')];
   const present = built.filter((path) => existsSync(path));
   return present.length > 0 ? present : [`@dinghy/${process.platform}-${process.arch}/dinghy.node`];

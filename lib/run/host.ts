@@ -145,10 +145,20 @@ export function rootlessIds(): RunContext['rootless'] {
   if (uid === 0) {
     return undefined;
   }
-  const { username, gid } = userInfo();
-  const subuid = readRange('/etc/subuid', username, uid);
-  const subgid = readRange('/etc/subgid', username, uid);
+  const gid = process.getegid?.() ?? uid;
+  const name = userName() ?? String(uid);
+  const subuid = readRange('/etc/subuid', name, uid);
+  const subgid = readRange('/etc/subgid', name, uid);
   return { uid, gid, ...(subuid && subgid && hasMapPrograms() ? { subuid, subgid } : {}) };
+}
+
+// An id may stand in no passwd at all, as in many a CI container; then userInfo() throws.
+function userName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
+  }
 }
 
 // newuidmap(1) and newgidmap(1) are what may write such maps.
@@ -158,7 +168,7 @@ function hasMapPrograms(): boolean {
   );
 }
 
-function readRange(path: string, name: string, uid: number): IdRange | undefined {
+function readRange(path: string, name: string | undefined, uid: number): IdRange | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { DinghyError } from '../errors';
 import { nearest } from './nearest';
 
@@ -15,7 +17,7 @@ function show(value: unknown): string {
   if (typeof value === 'object') {
     return kindOf(value);
   }
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  const text = typeof value === 'string' ? JSON.stringify(value) : inspect(value);
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 

@@ -12,9 +12,12 @@ function medianMs(program: string): number {
   return times.sort((left, right) => left - right)[4]!;
 }
 
+// The machine is shared, and its speed changes by half: commander, which takes 15 ms to load on it when it is quiet, tells by how much.
 test("require('dinghy') takes at most 20 ms", () => {
-  const program = "const t = performance.now(); require('dinghy'); console.log(performance.now() - t)";
-  expect(medianMs(program)).toBeLessThanOrEqual(20);
+  const requiring = (name: string) =>
+    medianMs(`const t = performance.now(); require('${name}'); console.log(performance.now() - t)`);
+  const slowness = Math.max(1, requiring('commander') / 15);
+  expect(requiring('dinghy') / slowness).toBeLessThanOrEqual(20);
 });
 
 test('what is not needed yet is not loaded', () => {

@@ -24,7 +24,7 @@ export function configure(command: Command, context: Context): void {
         context.stdout.write('Using default tag: latest\n');
       }
       const runtime = context.runtime();
-      const before = await runtime.images({ filters: { reference: canonicalName(reference) } });
+      const before = await runtime.images({ filters: { reference: familiarName(reference) } });
       if (!flags.quiet) {
         context.stdout.write(`${reference.digest ?? reference.tag}: Pulling from ${reference.repository}\n`);
       }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Context } from '../context';
-import { packageVersion } from '../package-version';
+import { packageVersion } from '../../util/version';
 
 /** `version`: of dinghy, Node and the kernel interface it was built for. There is no server to ask. */
 export function configure(command: Command, context: Context): void {
