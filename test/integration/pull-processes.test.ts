@@ -32,10 +32,12 @@ beforeEach(() => {
   registry.reset();
   folder = temporaryFolder('pulls');
   root = join(folder, 'root');
-  // As deep below `addon/` as lib/native is in the repository: there the addon is looked for.
-  mkdirSync(join(folder, 'program/native'), { recursive: true });
-  symlinkSync(join(repository, 'addon'), join(folder, 'addon'));
-  program = join(folder, 'program/native/pull-child.js');
+  // A package of its own around the program: there the addon is looked for.
+  mkdirSync(join(folder, 'program'));
+  for (const name of ['addon', 'package.json']) {
+    symlinkSync(join(repository, name), join(folder, name));
+  }
+  program = join(folder, 'program/pull-child.js');
   buildSync({
     entryPoints: [join(repository, 'test/support/pull-child.ts')],
     outfile: program,
@@ -52,6 +54,15 @@ function start(references: string[]): { child: ChildProcess; ended: Promise<{ co
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
   return { child, ended: new Promise((resolve) => child.on('close', (code) => resolve({ code, output }))) };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (const startedAt = performance.now(); !condition();) {
+    if (performance.now() - startedAt > 20_000) {
+      throw new Error('what was waited for did not happen in 20 s');
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 it('fetches each layer once, however many processes want it', async () => {
@@ -73,18 +84,14 @@ it('goes on within a second of the death of the process that fetched', async () 
   const reference = registry.addImage('app:1', images[0] as never);
   registry.faults.slowMs = 100;
   const first = start([reference]);
-  while (registry.count(/blobs/) < 3) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await until(() => registry.count(/blobs/) >= 3);
   const second = start([reference]);
   await new Promise((resolve) => setTimeout(resolve, 500));
   registry.faults.slowMs = undefined;
   const before = registry.count(/blobs/);
   const killedAt = performance.now();
   first.child.kill('SIGKILL');
-  while (registry.count(/blobs/) === before) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await until(() => registry.count(/blobs/) > before);
   expect(performance.now() - killedAt).toBeLessThan(1000);
   expect(await second.ended).toMatchObject({ code: 0 });
   await first.ended;
