@@ -74,7 +74,8 @@ function rowOf(one: ContainerInspect, truncate: boolean, now: Date): Row {
     RunningFor: `${humanDuration(now.getTime() - one.created.getTime())} ago`,
     Status: statusText(one, now),
     State: one.status,
-    Ports: portsText(one.ports),
+    // As in Docker: a port is shown while it is published.
+    Ports: portsText(one.status === 'running' || one.status === 'paused' ? one.ports : []),
     Names: one.name,
     Networks: Object.keys(one.networks).join(','),
     Labels: Object.entries(one.labels)
