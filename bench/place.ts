@@ -21,7 +21,7 @@ export async function openBench(wanted: Record<string, string>): Promise<BenchPl
   const sources = buildImages(names);
   const images = Object.fromEntries(names.map((name, index) => [name, sources[index]!]));
   const base = statfsSync('/dev/shm').type === tmpfsMagic ? '/dev/shm' : tmpdir();
-  const folder = mkdtempSync(join(base, 'dinghy-bench-'));
+  const folder = mkdtempSync(join(base, `dinghy-bench-${process.pid}-`));
   const registry = await startRegistry({ storage: imageCache('registry') });
   for (const name of names) pushImage(registry.host, images[name]!, `library/${name}:${wanted[name]}`);
   const runtime = new Runtime({

@@ -39,7 +39,7 @@ async function runWithLocalRegistry() {
 
 /** Runs the example in folders of its own, which go with it. Gives its exit status. */
 async function runExample(image, env) {
-  const folder = mkdtempSync(join(tmpdir(), 'dinghy-demo-'));
+  const folder = mkdtempSync(join(tmpdir(), `dinghy-demo-${process.pid}-`));
   const sweeper = startSweeper(folder);
   // The example dies with us, even if we are killed; its containers die with it, by their lifeline.
   const example = spawn(

@@ -10,7 +10,7 @@ const { join } = require('node:path');
  * stopped. It ends with this process, even a killed one.
  */
 async function startRegistry({ storage } = {}) {
-  const temporary = storage === undefined ? mkdtempSync(join(tmpdir(), 'dinghy-registry-')) : undefined;
+  const temporary = storage === undefined ? mkdtempSync(join(tmpdir(), `dinghy-registry-${process.pid}-`)) : undefined;
   const rootdirectory = storage ?? temporary;
   mkdirSync(rootdirectory, { recursive: true });
   // A parent-death signal follows the thread that spawned, which for Node is its main one.

@@ -9,16 +9,28 @@ export interface Trace {
   id: string;
 }
 
-/** Every trace of the runtime that can be seen now. Cheap (a few ms), for it runs before and after each test. */
+/**
+ * Every trace of the runtime that can be seen now. Cheap (a few ms), for it runs before and after each test. What belongs to
+ * another program that is running (a demo, a test run of somebody else) is left out as far as that can be told.
+ */
 export function findTraces(): Trace[] {
+  const table = readProcessTable();
+  const supervised = supervisedProcesses(table);
+  const foreign = new Set(supervised.filter((one) => hasForeignOwner(one, table)).map((one) => one.pid));
+  const own = supervised.filter((one) => !foreign.has(one.pid));
+  // Links, tables and sockets do not tell whose they are: beside another program's containers nobody can be blamed for them.
+  const unowned = foreign.size > 0 ? [] : [...of('link', links()), ...of('nft table', nftTables())];
+  const folders = foreign.size > 0 ? [] : of('run-time folder', runTimeFolders());
   return [
-    ...of('process', processes()),
+    ...of(
+      'process',
+      own.map((one) => `${one.pid} ${one.name} started ${one.started}`),
+    ),
     ...of('mount', mounts()),
-    ...of('cgroup', cgroups()),
-    ...of('link', links()),
-    ...of('nft table', nftTables()),
-    ...of('run-time folder', runTimeFolders()),
-    ...of('temporary folder', temporaryFolders()),
+    ...of('cgroup', cgroups(foreign)),
+    ...unowned,
+    ...folders,
+    ...of('temporary folder', temporaryFolders(table)),
     ...of('descriptor', descriptors()),
   ];
 }
@@ -34,20 +46,43 @@ interface ProcessInfo {
   started: string;
 }
 
-// Supervisors and all that descends from them: a payload whose supervisor has died is reparented, but in its outer pid
-// namespace it died too; what is left with another parent shows as a cgroup that cannot be removed.
-function processes(): string[] {
+type ProcessTable = ReadonlyMap<number, ProcessInfo>;
+
+function readProcessTable(): ProcessTable {
   const all = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map((name) => readProcess(Number(name)))
     .filter((one) => one !== undefined);
-  const ours = new Set(all.filter((one) => one.name.startsWith('dinghy-supervis')).map((one) => one.pid));
-  // Children may be listed before their parents when pids wrap: repeat until nothing is added.
-  for (let before = -1; before !== ours.size;) {
-    before = ours.size;
-    for (const one of all) if (ours.has(one.parent)) ours.add(one.pid);
+  return new Map(all.map((one) => [one.pid, one]));
+}
+
+// Supervisors and all that descends from them: a payload whose supervisor has died is reparented, but in its outer pid
+// namespace it died too; what is left with another parent shows as a cgroup that cannot be removed.
+function supervisedProcesses(table: ProcessTable): ProcessInfo[] {
+  return [...table.values()].filter((one) => ancestors(one, table).some((each) => isSupervisor(each)));
+}
+
+function isSupervisor(one: ProcessInfo): boolean {
+  return one.name.startsWith('dinghy-supervis');
+}
+
+/** The process itself, its parent, and so on up to the first. */
+function ancestors(one: ProcessInfo, table: ProcessTable): ProcessInfo[] {
+  const found: ProcessInfo[] = [];
+  for (let each: ProcessInfo | undefined = one; each && !found.includes(each); each = table.get(each.parent)) {
+    found.push(each);
   }
-  return all.filter((one) => ours.has(one.pid)).map((one) => `${one.pid} ${one.name} started ${one.started}`);
+  return found;
+}
+
+// A supervisor is a child of the program that started it; when that has died, the child of some reaper. So one that has a Node
+// above it which is neither we nor above us belongs to somebody else.
+function hasForeignOwner(one: ProcessInfo, table: ProcessTable): boolean {
+  const above = ancestors(one, table);
+  const self = table.get(process.pid);
+  if (self === undefined || above.includes(self)) return false;
+  const aboveUs = ancestors(self, table);
+  return above.some((each) => !isSupervisor(each) && each.name === 'node' && !aboveUs.includes(each));
 }
 
 function readProcess(pid: number): ProcessInfo | undefined {
@@ -73,13 +108,14 @@ function mounts(): string[] {
     .filter((path) => path.includes('dinghy') && !path.includes('dinghy-test/work.'));
 }
 
-function cgroups(): string[] {
+function cgroups(foreign: ReadonlySet<number>): string[] {
   const roots = new Set(
     lines('/proc/self/mountinfo')
       .filter((line) => / - cgroup2? /.test(line))
       .map((line) => line.split(' ')[4]!),
   );
-  return [...roots].flatMap((root) => foldersBelow(join(root, 'dinghy')));
+  const found = [...roots].flatMap((root) => foldersBelow(join(root, 'dinghy')));
+  return found.filter((path) => !lines(join(path, 'cgroup.procs')).some((pid) => foreign.has(Number(pid))));
 }
 
 // The folder `dinghy` itself stays: it is where the next container goes, and removing it races with another process.
@@ -106,9 +142,14 @@ function runTimeFolders(): string[] {
     .flatMap((name) => names(join('/run', name)).map((entry) => join('/run', name, entry)));
 }
 
-function temporaryFolders(): string[] {
+// temporary-folder.ts puts the maker's pid into the name: that of another live process is its own affair.
+function temporaryFolders(table: ProcessTable): string[] {
   return names(tmpdir())
     .filter((name) => name.startsWith('dinghy-'))
+    .filter((name) => {
+      const pid = Number(/-(\d+)-[^-]+$/.exec(name)?.[1]);
+      return pid === process.pid || !table.has(pid);
+    })
     .map((name) => join(tmpdir(), name));
 }
 

@@ -8,7 +8,7 @@ import { parseSubnet } from '../../../lib/network/ipv4';
 let folder: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'dinghy-addresses-'));
+  folder = mkdtempSync(join(tmpdir(), `dinghy-addresses-${process.pid}-`));
 });
 
 afterEach(() => {

@@ -8,7 +8,7 @@ import { formatSubnet } from '../../../lib/network/ipv4';
 let folder: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'dinghy-network-'));
+  folder = mkdtempSync(join(tmpdir(), `dinghy-network-${process.pid}-`));
 });
 
 afterEach(() => {

@@ -10,7 +10,7 @@ import { reserveOnBridge } from '../../../lib/network/reserve';
 let folder: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'dinghy-reserve-'));
+  folder = mkdtempSync(join(tmpdir(), `dinghy-reserve-${process.pid}-`));
 });
 
 afterEach(() => {

@@ -21,7 +21,7 @@ const clients: RegistryClient[] = [];
 
 beforeAll(async () => {
   registry = await TestRegistry.start();
-  home = mkdtempSync(join(tmpdir(), 'dinghy-registry-'));
+  home = mkdtempSync(join(tmpdir(), `dinghy-registry-${process.pid}-`));
 });
 beforeEach(() => {
   registry.reset();

@@ -8,7 +8,7 @@ let home: string;
 const basic = (text: string): string => Buffer.from(text).toString('base64');
 
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), 'dinghy-credentials-'));
+  home = mkdtempSync(join(tmpdir(), `dinghy-credentials-${process.pid}-`));
   mkdirSync(join(home, '.docker'));
   mkdirSync(join(home, 'run/containers'), { recursive: true });
   mkdirSync(join(home, 'bin'));
