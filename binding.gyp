@@ -2,19 +2,16 @@
 # Not in the published package: npm would run it by itself ("gypfile": false keeps it from doing so in a clone).
 {
   'variables': {
-    'core_flags': ['-Wall', '-Wextra', '-Werror', '-fno-exceptions', '-fno-rtti', '-ffunction-sections', '-fdata-sections',
-                   '-fstack-protector-strong', '-std=gnu++20', '-iquote', '<(module_root_dir)/addon'],
+    'core_flags': ['-O2', '-Wall', '-Wextra', '-fno-exceptions', '-fno-rtti', '-ffunction-sections', '-fdata-sections',
+                   '-fstack-protector-strong', '-std=gnu++20', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64', '-iquote', '<(module_root_dir)/addon'],
     'generated': '<(SHARED_INTERMEDIATE_DIR)/dinghy',
-  },
-  'target_defaults': {
-    'cflags_cc!': ['-fno-rtti', '-fno-exceptions', '-std=gnu++17', '-std=gnu++20'],
-    'cflags_cc': ['<@(core_flags)'],
-    'defines': ['_GNU_SOURCE', '_FILE_OFFSET_BITS=64'],
   },
   'targets': [
     {
       'target_name': 'seccomp-generate',
       'type': 'executable',
+      # After Node's own, which ask for an older standard: the last one counts.
+      'cflags_cc': ['<@(core_flags)'],
       'sources': ['addon/jail/seccomp/generate.cc',
                   '<!@(ls addon/jail/seccomp/profile*.cc addon/jail/seccomp/compile*.cc)'],
       'libraries': ['-l:libseccomp.a'],
@@ -33,6 +30,7 @@
     {
       'target_name': 'dinghy-supervisor',
       'type': 'executable',
+      'cflags_cc': ['<@(core_flags)'],
       'dependencies': ['seccomp-default'],
       'include_dirs': ['<(generated)'],
       'sources': ['<!@(ls addon/sys/*.cc addon/jail/*.cc addon/layer/*.cc addon/net/*.cc addon/supervisor/*.cc)',
@@ -46,7 +44,7 @@
       'dependencies': ['dinghy-supervisor'],
       'sources': ['<!@(ls addon/binding/*.cc)'],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      'cflags_cc': ['-isystem', "<!(node -p \"require('node-addon-api').include_dir\")"],
+      'cflags_cc': ['<@(core_flags)'],
       'defines': ['NAPI_VERSION=8', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
       'ldflags': ['-Wl,-z,nodelete', '-Wl,--gc-sections'],
     },

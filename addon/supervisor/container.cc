@@ -54,7 +54,7 @@ void Container::start(Done done) {
   killed_by_us_ = false;
   start_done_ = std::move(done);
   auto begun = begin_start();
-  if (!begun) fail_start(begun.take_failure());
+  if (!begun) fail_start(begun.failure());
 }
 
 sys::Result<void> Container::begin_start() {
@@ -76,7 +76,7 @@ sys::Result<void> Container::begin_start() {
 // Init stands at its next point, or has failed: never waited for, so that a stop or a lost lifeline is heard meanwhile.
 void Container::on_sync() {
   auto advanced = advance();
-  if (!advanced) fail_start(advanced.take_failure());
+  if (!advanced) fail_start(advanced.failure());
 }
 
 sys::Result<void> Container::advance() {
@@ -103,7 +103,7 @@ void Container::finish_start() {
   init_.sync.reset();
   auto watched = loop_.watch(init_.pidfd.get(), EPOLLIN, [this](uint32_t) { on_exit(); });
   if (!watched) {
-    fail_start(watched.take_failure());
+    fail_start(watched.failure());
     return;
   }
   phase_ = Phase::kRunning;
@@ -121,7 +121,7 @@ void Container::finish_start() {
   std::exchange(start_done_, nullptr)(nullptr);
 }
 
-void Container::fail_start(sys::Error failure) {
+void Container::fail_start(const sys::Error& failure) {
   if (init_.pidfd) {
     sys::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
     reap(init_.pidfd);

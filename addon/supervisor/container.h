@@ -68,7 +68,7 @@ class Container {
   void on_sync();
   sys::Result<void> advance();
   void finish_start();
-  void fail_start(sys::Error failure);
+  void fail_start(const sys::Error& failure);
   void on_exit();
   void record_exit(int code, int signal);
   void clear_process();

@@ -7,9 +7,11 @@ namespace supervisor {
 JsonText& JsonText::put_members(std::string_view object) {
   rapidjson::Document document;
   if (!sys::parse_json(document, object) || !document.IsObject()) return *this;
-  for (const auto& member : document.GetObject()) {
-    writer_.Key(member.name.GetString(), member.name.GetStringLength());
-    member.value.Accept(writer_);
+  // Comparing mutable iterators is ambiguous to clang under C++20, hence no range-for.
+  const sys::Json& members = document;
+  for (auto member = members.MemberBegin(); member != members.MemberEnd(); ++member) {
+    writer_.Key(member->name.GetString(), member->name.GetStringLength());
+    member->value.Accept(writer_);
   }
   return *this;
 }

@@ -33,7 +33,7 @@ class LogWriter {
 
  private:
   static constexpr size_t kMaxParts = 512;
-  static constexpr size_t kArenaSize = 64 * 1024;
+  static constexpr size_t kArenaSize = 65536;
 
   void add_record(const char* prefix, char tag, const char* data, size_t size);
   void add_to_arena(const char* data, size_t size);

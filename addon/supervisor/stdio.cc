@@ -11,9 +11,9 @@
 namespace supervisor {
 namespace {
 
-constexpr size_t kReadSize = 256 * 1024;
+constexpr size_t kReadSize = 262144;
 constexpr int kPipeSize = 256 * 1024;
-constexpr size_t kInputLimit = 256 * 1024;
+constexpr size_t kInputLimit = 262144;
 constexpr size_t kDrainLimit = 1 << 20;  // more than a pipe or a terminal can hold
 
 }  // namespace

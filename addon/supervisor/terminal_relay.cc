@@ -12,7 +12,7 @@ namespace supervisor {
 namespace {
 
 constexpr size_t kReadSize = 65536;
-constexpr size_t kInputLimit = 256 * 1024;
+constexpr size_t kInputLimit = 262144;
 
 void make_nonblocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
