@@ -135,11 +135,17 @@ sys::Result<Cgroup> Cgroup::create(std::string_view wanted_path, const Resources
     if (!hierarchy.writable || !is_wanted(hierarchy, *host, needed, devices)) continue;
     result = cgroup.add_folder(hierarchy, *path, resources);
     if (result) continue;
-    const bool carries_limit = std::any_of(needed.begin(), needed.end(), [&](const std::string& controller) {
+    const auto limit = std::find_if(needed.begin(), needed.end(), [&](const std::string& controller) {
       return host->find(controller) == &hierarchy;
     });
-    if (carries_limit || !is_refusal(result.failure().err)) break;
-    result = {};
+    const bool refused = is_refusal(result.failure().err);
+    if (limit == needed.end() && refused) {
+      result = {};
+      continue;
+    }
+    // A tree that is mounted writable, but not ours to write to (no delegation): what is lacking is the controller.
+    if (refused) result = no_controller(*limit, true);
+    break;
   }
   if (result) result = cgroup.apply(resources);
   if (result && devices) result = cgroup.restrict_devices(resources.devices);

@@ -12,7 +12,7 @@ import type { ContainerPlaces } from './places';
 import type { ContainerRecord } from './record';
 import { checkSignalName } from './settle-options';
 import { checkReply } from './start-error';
-import { observe, type SupervisorState, waitResult } from './state';
+import { observe, supervisorKilled, type SupervisorState, waitResult } from './state';
 import { SupervisorLink, takeLock } from './supervisor-link';
 
 /** How long a supervisor may take from getting the lock to serving its socket, or from its last answer to letting go of it. */
@@ -169,6 +169,9 @@ export class ContainerControl {
       if (link) {
         return link;
       }
+      if (!this.record.detached && existsSync(this.places.lock) && !observe(this.places).alive) {
+        throw this.#abandoned();
+      }
       const lockFd = takeLock(this.places.lock);
       if (lockFd !== undefined) {
         return this.#launch(lockFd, false);
@@ -294,7 +297,9 @@ export class ContainerControl {
         return waitResult(last);
       }
       const { alive, state, dead } = observe(this.places);
-      if (!alive && state && (dead || hasEnded(state, previous))) {
+      // An owned one has a supervisor from its creation on: when that was killed, nothing will ever start it.
+      const over = dead || !this.record.detached || (state !== undefined && hasEnded(state, previous));
+      if (!alive && over && existsSync(this.places.bundle)) {
         return waitResult(state);
       }
       if (!existsSync(this.places.bundle)) {
@@ -329,6 +334,15 @@ export class ContainerControl {
       await link.changed(version, signal);
       throwIfAborted(signal);
     }
+  }
+
+  // Without its lifeline an owned container could only be started to be ended at once.
+  #abandoned(): DinghyError {
+    return new DinghyError({
+      code: 'ERR_SUPERVISOR',
+      message: `container ${this.record.name} cannot go on: ${supervisorKilled}; remove it and run another`,
+      details: { container: this.record.id },
+    });
   }
 
   #running(): DinghyError {

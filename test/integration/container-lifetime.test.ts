@@ -84,6 +84,16 @@ test('a killed supervisor takes its container along, and nobody makes up an exit
   expect(readdirSync(join(bed.root, 'containers'))).toEqual([]);
 });
 
+test('waiting for one that never started ends when its supervisor was killed', async () => {
+  const container = await bed.runtime.create(bed.busybox, quiet);
+  const waiting = container.wait();
+  process.kill(supervisorOf(container.id), 'SIGKILL');
+  expect(await waiting).toMatchObject({ exitCode: null, error: expect.stringContaining('supervisor') });
+  await expect(container.start()).rejects.toMatchObject({ code: 'ERR_SUPERVISOR' });
+  await container.close();
+  expect(readdirSync(join(bed.root, 'containers'))).toEqual([]);
+});
+
 test('an owned container whose supervisor was killed is cleaned up by close()', async () => {
   const container = await bed.runtime.run(bed.busybox, { ...quiet, command: ['sleep', '1000'] });
   process.kill(supervisorOf(container.id), 'SIGKILL');
