@@ -2,8 +2,6 @@ import { DinghyError, type ErrorCode } from '../errors';
 import { systemError } from '../native/errno';
 import type { ProtocolError, Reply } from '../native/protocol';
 
-const eaccesCodes = new Set(['EPERM', 'EACCES']);
-
 /** The typed error for what the supervisor, or a process it started, could not do. */
 export function startError(doing: string, error: ProtocolError): DinghyError {
   const cause = error.errno > 0 ? systemError(error.errno, error.step, error.path) : undefined;
@@ -51,12 +49,11 @@ function errorCode(error: ProtocolError, cause: string | undefined): ErrorCode {
 
 // A kernel or a sandbox around this process that refuses namespaces, mounts or cgroups refuses every container alike.
 function isHostFault(error: ProtocolError, cause: string | undefined): boolean {
-  if (error.step.startsWith('cgroup') && error.errno === 0) {
-    return true;
-  }
   const kernelStep =
     /^(clone|unshare|userns|user namespace|mount \/(proc|dev|sys)|cgroup|nftables|netlink|bridge)/.test(error.step);
-  return kernelStep && cause !== undefined && (eaccesCodes.has(cause) || cause === 'ENOSYS' || cause === 'EOPNOTSUPP');
+  // A controller that is nowhere is told without a number; ENOTSUP and EOPNOTSUPP are two names of one.
+  const refusals = ['EPERM', 'EACCES', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP'];
+  return kernelStep && (cause === undefined ? error.step.startsWith('cgroup') : refusals.includes(cause));
 }
 
 function describe({ step, message }: ProtocolError): string {

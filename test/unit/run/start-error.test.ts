@@ -12,6 +12,7 @@ test.each([
   [{ step: 'bind port', errno: 13, message: '127.0.0.1:80 is privileged' }, 'ERR_CONTAINER_START', 125, 'EACCES'],
   [{ step: 'unshare', errno: 1, message: 'not permitted' }, 'ERR_HOST_UNSUPPORTED', 125, 'EPERM'],
   [{ step: 'cgroup memory', errno: 0, message: 'no hierarchy has memory' }, 'ERR_HOST_UNSUPPORTED', 125, undefined],
+  [{ step: 'cgroup controller memory', errno: 95, message: 'not ours' }, 'ERR_HOST_UNSUPPORTED', 125, 'ENOTSUP'],
   [{ step: 'signal', errno: 3, message: 'gone' }, 'ERR_CONTAINER_NOT_RUNNING', undefined, 'ESRCH'],
   [{ step: 'mount /data', errno: 2, message: 'no source' }, 'ERR_CONTAINER_START', 125, 'ENOENT'],
 ])('%j is %s', (error, code, exitCode, cause) => {
