@@ -85,6 +85,19 @@ describe('a container', () => {
     });
   });
 
+  test('says that it was killed for want of memory, and only then', async () => {
+    const resources = { memory: { limit: 16 << 20, swap: 16 << 20 } };
+    await withContainer({ args: ['sh', '-c', 'hog=$(yes | head -c 200000000)'], resources }, async (container) => {
+      await started(container);
+      expect(await container.reached('stopped')).toMatchObject({ exitCode: 137, signal: 9, oomKilled: true });
+    });
+    await withContainer({ args: ['sleep', '100'], resources }, async (container) => {
+      const pid = await started(container);
+      process.kill(pid, 'SIGKILL');
+      expect(await container.reached('stopped')).toMatchObject({ exitCode: 137, signal: 9, oomKilled: false });
+    });
+  });
+
   test('cannot be started twice at once', async () => {
     await withContainer({ args: ['sleep', '100'] }, async (container) => {
       const replies = await Promise.all([container.request('start'), container.request('start')]);
@@ -93,11 +106,12 @@ describe('a container', () => {
   });
 
   test('inherits neither signals nor descriptors', async () => {
-    const script = 'grep -E "^Sig(Blk|Ign)" /proc/self/status; ls /proc/$$/fd | tr "\\n" " "';
+    // Not in a pipeline, whose pipe the shell would have open; and not as the last command, which would replace the shell.
+    const script = 'grep -E "^Sig(Blk|Ign)" /proc/self/status; ls /proc/$$/fd; true';
     await withContainer({ args: ['sh', '-c', script] }, async (container) => {
       await started(container);
       await container.reached('stopped');
-      expect(container.output().toString()).toBe('SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0 1 2 ');
+      expect(container.output().toString()).toBe('SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0\n1\n2\n');
     });
   });
 });
@@ -233,6 +247,17 @@ describe('lifelines', () => {
     const record = JSON.parse(readFileSync(join(container.folder, 'state.json'), 'utf8')) as object;
     expect(record).toMatchObject({ status: 'stopped', exitCode: 5 });
     expect(existsSync(container.socket)).toBe(false);
+    removeFolder(container.folder);
+  });
+
+  test('a supervisor told to terminate stops the container as it should be, and keeps its folder', async () => {
+    const script = 'trap "exit 6" TERM; echo ready; while :; do sleep 0.05; done';
+    const container = await NativeContainer.start(lower, { args: ['sh', '-c', script], detached: true });
+    await until('it is ready', () => container.output().toString() === 'ready\n');
+    process.kill(container.pid, 'SIGTERM');
+    await container.control.closed;
+    const record = JSON.parse(readFileSync(join(container.folder, 'state.json'), 'utf8')) as object;
+    expect(record).toMatchObject({ status: 'stopped', exitCode: 6 });
     removeFolder(container.folder);
   });
 
