@@ -1,8 +1,8 @@
 // The lanes of `npm test`: each runs one kind of check, prints its counts, and gives them.
 import { cpus } from 'node:os';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { filesOf, root, run, tool, whenChanged } from './steps.mjs';
 
 const jobs = String(Math.max(2, cpus().length));
@@ -50,6 +50,18 @@ export function checkSteps() {
     { name: 'types: tests, examples, benchmarks', command: tool('tsc'), args: ['-p', 'tsconfig.check.json'] },
     { name: 'types: programs of users', command: tool('tsc'), args: ['-p', 'test/types/tsconfig.json'] },
   ];
+}
+
+/**
+ * binding.gyp makes the addon and the supervisor from the same sources as CMake does. Node's headers are those beside its
+ * program: nothing is downloaded.
+ */
+export function gypLane() {
+  const headers = dirname(dirname(realpathSync(process.execPath)));
+  const build = { name: 'node-gyp: addon and supervisor', command: tool('node-gyp'), env: { JOBS: jobs } };
+  const count = stepsLane('node-gyp', [{ ...build, args: ['rebuild', '--loglevel', 'error', '--nodedir', headers] }]);
+  rmSync(join(root, 'build'), { recursive: true, force: true });
+  return count;
 }
 
 /** One project of jest.config.js. A suite that could not run counts as one failure. */
