@@ -21,7 +21,7 @@ const columns: readonly Column[] = [
   ['SIZE', 'Size'],
 ];
 
-/** `images [REPOSITORY[:TAG]]`: a line for each reference; the size is that of the blobs, as they are stored. */
+/** `images [REPOSITORY[:TAG]]`: a line for each reference; the size is that of the unpacked layers. */
 export function configure(command: Command, context: Context): void {
   command
     .option('--digests', "show the manifests' digests")
