@@ -102,9 +102,11 @@ function cmake(folder, options) {
   return built.status === 0;
 }
 
+const sanitized = ['-DCMAKE_BUILD_TYPE=Debug', '-DDINGHY_TESTS=ON', '-DDINGHY_SANITIZE=ON'];
+
 /** The C++ core's own tests under AddressSanitizer and UndefinedBehaviorSanitizer. */
 export function nativeTestsLane() {
-  if (!cmake('addon/build-sanitize', ['-DCMAKE_BUILD_TYPE=Debug', '-DDINGHY_TESTS=ON', '-DDINGHY_SANITIZE=ON'])) {
+  if (!cmake('addon/build-sanitize', sanitized)) {
     return report('native tests (C++)', { passed: 0, failed: 1, skipped: 0 });
   }
   const { status, output } = run(join(root, 'addon/build-sanitize/native-tests'), [], {
@@ -154,7 +156,7 @@ export function tidyLane() {
   for (const file of sources) {
     whenChanged(stampOf(file), [file, ...common], [], () => pending.push(file), { keepOldStamp: true });
   }
-  if (pending.length > 0 && !cmake('addon/build-sanitize', ['-DDINGHY_TESTS=ON', '-DDINGHY_SANITIZE=ON'])) {
+  if (pending.length > 0 && !cmake('addon/build-sanitize', sanitized)) {
     return report(name, { passed: 0, failed: sources.length, skipped: 0 });
   }
   const script =
