@@ -56,8 +56,9 @@ sys::Result<void> enable_controllers(int parent, const std::string& where, const
     failure.step = "cgroup controller " + controller;
     failure.path = where;
     if (failure.err == EBUSY) {
-      failure.message = "cannot enable the cgroup controller '" + controller + "': processes live in " + where +
-                        "; move them into a child cgroup first";
+      failure.message.append("cannot enable the cgroup controller '").append(controller);
+      failure.message.append("': processes live in ").append(where);
+      failure.message.append("; move them into a child cgroup first");
     }
     return failure;
   }
