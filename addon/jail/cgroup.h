@@ -72,6 +72,9 @@ class Cgroup {
   // `pid`, as seen from the caller's pid namespace, is a member in every hierarchy.
   [[nodiscard]] sys::Result<void> add(pid_t pid) const;
 
+  // The calling process stands in the root of every hierarchy again, so that this cgroup can be removed from within.
+  [[nodiscard]] sys::Result<void> leave() const;
+
   // How many processes the kernel killed here for want of memory, since creation. 0 where nothing counts it.
   [[nodiscard]] uint64_t oom_kills() const;
   // Readable (EPOLLIN) when oom_kills() may have grown; drain_oom() re-arms it. -1 where nothing can be watched.

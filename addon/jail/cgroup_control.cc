@@ -108,6 +108,15 @@ bool Cgroup::populated() const {
   return false;
 }
 
+sys::Result<void> Cgroup::leave() const {
+  for (const Folder& folder : folders_) {
+    if (folder.borrowed || folder.path.empty()) continue;
+    const std::string root = folder.path.substr(0, folder.path.size() - folder.name.size());
+    SYS_TRY(sys::write_knob(AT_FDCWD, (root + "/cgroup.procs").c_str(), "0"));
+  }
+  return {};
+}
+
 sys::Result<void> Cgroup::remove(int timeout_ms) {
   sys::Result<void> result;
   oom_.reset();

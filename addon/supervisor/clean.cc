@@ -57,6 +57,8 @@ sys::Result<uint64_t> clean(const Request& request) {
   Outcome outcome;
   // Processes first: they would go on writing into the folders.
   for (const std::string& path : cgroups) outcome.add(remove_cgroup(path));
+  // A killed supervisor leaves the cgroup that detached ones share. EBUSY: others are in it.
+  if (!cgroups.empty()) (void)jail::Cgroup::open(kSupervisorsCgroup).remove(0).ok();
   if (!links.empty()) outcome.add(net::clean_links(links));
   remove_all(trees, outcome);
   remove_all(files, outcome);

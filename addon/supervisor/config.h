@@ -30,6 +30,9 @@ struct RootlessConfig {
   std::optional<jail::IdRange> subgid;
 };
 
+// Detached supervisors live here: in their creator's cgroup a restart of its service would kill them.
+constexpr const char* kSupervisorsCgroup = "/dinghy/supervisors";
+
 struct Config {
   jail::Spec spec;
   std::string bundle;

@@ -17,9 +17,6 @@
 namespace supervisor {
 namespace {
 
-// Detached supervisors live here: in their creator's cgroup a restart of its service would kill them.
-constexpr const char* kSupervisorsCgroup = "/dinghy/supervisors";
-
 struct OpenRequest {
   Config config;
   std::string socket;
@@ -45,9 +42,18 @@ sys::Result<void> enter_namespaces(const Config& config) {
   return pids != nullptr && pids->path.empty() ? enter_pid_namespace() : sys::Result<void>();
 }
 
-void leave_creators_cgroup(bool rootless) {
-  auto cgroup = jail::Cgroup::create(kSupervisorsCgroup, {}, rootless);
-  if (cgroup) (void)cgroup->add(getpid()).ok();
+// Twice: another one that ends may remove the cgroup between its making and our joining.
+jail::Cgroup join_supervisors_cgroup(bool rootless) {
+  for (int attempt = 0; attempt < 2; attempt++) {
+    auto cgroup = jail::Cgroup::create(kSupervisorsCgroup, {}, rootless);
+    if (cgroup && cgroup->add(getpid())) return std::move(*cgroup);
+  }
+  return {};
+}
+
+// The last one to leave takes it down. While others are in it the kernel says EBUSY, and it stays.
+void leave_supervisors_cgroup(jail::Cgroup cgroup) {
+  if (cgroup.leave()) (void)cgroup.remove(0).ok();
 }
 
 int fail_open(int64_t id, const sys::Error& failure) {
@@ -59,7 +65,8 @@ int run(Loop& loop, OpenRequest open, FirstRequest first) {
   const int64_t id = first.request.id;
   auto log = LogWriter::open(open.config.log);
   if (!log) return fail_open(id, log.failure());
-  if (open.config.detached) leave_creators_cgroup(open.config.spec.rootless);
+  jail::Cgroup supervisors;
+  if (open.config.detached) supervisors = join_supervisors_cgroup(open.config.spec.rootless);
 
   Server server(loop);
   Container::Observer observer;
@@ -79,7 +86,9 @@ int run(Loop& loop, OpenRequest open, FirstRequest first) {
   reply_now(kControlFd, id, "{}");
   const auto adopted = server.adopt(sys::Fd(kControlFd), std::move(first.reader), first.hold);
   // From here on only clients and the container decide when to end.
-  return adopted ? loop.run() : 1;
+  const int status = adopted ? loop.run() : 1;
+  leave_supervisors_cgroup(std::move(supervisors));
+  return status;
 }
 
 }  // namespace

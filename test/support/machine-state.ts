@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 
 /** One thing on this machine that the runtime made: what it is, and a line that tells it from every other. */
@@ -122,8 +122,7 @@ function cgroups(foreign: ReadonlySet<number>): string[] {
 function foldersBelow(folder: string): string[] {
   return names(folder)
     .map((name) => join(folder, name))
-    .filter((path) => isFolder(path))
-    .filter((path) => basename(path) !== 'supervisors' || foldersBelow(path).length > 0);
+    .filter((path) => isFolder(path));
 }
 
 function links(): string[] {
