@@ -1,4 +1,4 @@
-import type { Image } from './image';
+import type { ImageRecord } from './image';
 import type { ContainerControl } from './run/container-control';
 import { statusOf } from './run/describe';
 import { observe } from './run/state';
@@ -44,7 +44,7 @@ export function matchesContainer(value: unknown, all: boolean): (control: Contai
 }
 
 /** @throws ERR_INVALID_OPTION */
-export function matchesImage(value: unknown): (image: Image) => boolean {
+export function matchesImage(value: unknown): (image: ImageRecord) => boolean {
   const filters = settleFilters(value, ['reference', 'label']);
   return ({ references, config }) => {
     const fits = (name: string, test: (wanted: string) => boolean): boolean => filters.get(name)?.some(test) ?? true;

@@ -43,6 +43,6 @@ export type {
   RuntimeOptions,
   RuntimeSpawnOptions,
   VerifyResult,
-} from './runtime';
+} from './runtime-options';
 export { Volume } from './volumes';
 export type { CreateVolumeOptions, VolumeInspect } from './volumes';

@@ -14,12 +14,21 @@ const library: Order = {
     ['registry/', 'store/', 'network/'],
     ['layers/'],
     ['pull/', 'run/', 'archive/'],
-    ['image.ts', 'image-access.ts', 'container.ts', 'filters.ts', 'networks.ts', 'volumes.ts'],
+    ['image.ts', 'image-access.ts', 'container.ts', 'filters.ts', 'networks.ts', 'volumes.ts', 'runtime-options.ts'],
+    ['engine.ts'],
     ['runtime.ts'],
     ['index.ts'],
     ['index.mts', 'cli/'],
   ],
-  typesBetween: ['image.ts', 'image-access.ts', 'container.ts', 'filters.ts', 'networks.ts', 'volumes.ts'],
+  typesBetween: [
+    'image.ts',
+    'image-access.ts',
+    'container.ts',
+    'filters.ts',
+    'networks.ts',
+    'volumes.ts',
+    'runtime-options.ts',
+  ],
 };
 
 const addon: Order = {

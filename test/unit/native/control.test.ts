@@ -9,12 +9,19 @@ const folder = temporaryFolder('control');
 const path = join(folder, 'ctl');
 let server: Server;
 let peer: Promise<Socket>;
+const sockets: Socket[] = [];
 
 beforeEach(async () => {
-  peer = new Promise((resolve) => (server = createServer(resolve)));
+  peer = new Promise((resolve) => {
+    server = createServer((socket) => {
+      sockets.push(socket);
+      resolve(socket);
+    });
+  });
   await new Promise<void>((resolve) => server.listen(path, resolve));
 });
 afterEach(() => {
+  for (const socket of sockets.splice(0)) socket.destroy();
   server.close();
 });
 afterAll(() => removeFolder(folder));

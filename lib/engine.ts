@@ -1,0 +1,281 @@
+import { DinghyError } from './errors';
+import { matchesContainer, matchesImage } from './filters';
+import type { Image, ImageActions, ImageRecord, PullOptions } from './image';
+import { ImageAccess, pullOptionNames } from './image-access';
+import { createLog } from './log';
+import { sweepContainers } from './run/clean';
+import { ContainerControl } from './run/container-control';
+import type { ContainerProcess } from './run/container-process';
+import type { RunContext } from './run/context';
+import { createContainer } from './run/create';
+import { checkArgv, execOptionNames, settleCollect, spawnOptionNames } from './run/exec-options';
+import type { ExecResult } from './run/exec-result';
+import { findContainer, listContainers } from './run/find';
+import type { ContainerHandle } from './run/handle';
+import {
+  chooseFolders,
+  chooseProvider,
+  ensureState,
+  type Folders,
+  hostReasons,
+  probeHost,
+  providerOf,
+  rootlessIds,
+} from './run/host';
+import { LiveContainer } from './run/live-container';
+import { OneShotProcess, runToEnd } from './run/one-shot';
+import { containerOptionNames, settleOptions } from './run/settle-options';
+import { settleConditions, waitForConditions } from './run/wait-for';
+import type { RuntimeInfo, RuntimeOptions } from './runtime-options';
+import { abortable, throwIfAborted } from './util/abort';
+import {
+  checkArgument,
+  checkBoolean,
+  checkDuration,
+  checkOptions,
+  checkRecord,
+  checkSignal,
+  type PlainObject,
+} from './util/checks';
+import { packageVersion } from './util/version';
+
+const log = createLog('runtime');
+
+const runtimeOptionNames = ['root', 'state', 'platform', 'registries', 'auth', 'labels'];
+const createOptionNames = [...containerOptionNames, 'pull', 'platform', 'auth', 'onPullProgress'];
+const oneShotRefused = ['detached', 'reuse', 'restart', 'autoRemove', 'command'];
+const oneShotNames = createOptionNames.filter((name) => !oneShotRefused.includes(name));
+
+// Once per process and data folder somebody looks for what killed processes left behind.
+const swept = new Set<string>();
+const sweepDelayMs = 50;
+
+/** What an Image is made from. */
+export interface PresentedImage {
+  record: ImageRecord;
+  actions: ImageActions;
+}
+
+/**
+ * What a Runtime does, without the classes it hands out: those load with the package, and this with the first Runtime. Options
+ * come as the caller gave them and are checked here.
+ */
+export class Engine {
+  readonly #folders: Folders;
+  readonly #labels: Record<string, string>;
+  readonly #images: ImageAccess;
+  readonly #owned = new Set<ContainerControl>();
+  readonly #pending = new Set<Promise<unknown>>();
+  #context: Promise<RunContext> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: RuntimeOptions) {
+    const given = checkOptions('Runtime', options, runtimeOptionNames);
+    this.#folders = chooseFolders(given);
+    this.#labels = given['labels'] === undefined ? {} : checkRecord('labels', given['labels'], checkArgument);
+    this.#images = new ImageAccess(this.#folders, options, () => this.#prepare());
+  }
+
+  async pull(reference: string, options: PullOptions): Promise<PresentedImage> {
+    this.#assertOpen();
+    checkOptions('pull', options, pullOptionNames);
+    return this.#images.present(await this.#images.pull(reference, options));
+  }
+
+  async image(nameOrId: string): Promise<PresentedImage> {
+    this.#assertOpen();
+    return this.#images.present(await this.#images.get(nameOrId));
+  }
+
+  async images(options: object): Promise<PresentedImage[]> {
+    this.#assertOpen();
+    const { filters } = checkOptions('images', options, ['filters']);
+    const matches = matchesImage(filters);
+    const images = await this.#images.list();
+    return images.map((image) => this.#images.present(image)).filter(({ record }) => matches(record));
+  }
+
+  async create(image: string | Image, options: object): Promise<ContainerHandle> {
+    const given = checkOptions('create', options, createOptionNames);
+    settleConditions('waitFor', given['waitFor'] ?? []);
+    return this.#track(async () => {
+      const control = await this.#create(image, given);
+      await this.#guard(control, given, () => control.opened());
+      return new LiveContainer(control);
+    });
+  }
+
+  async run(image: string | Image, options: object): Promise<ContainerHandle> {
+    const given = checkOptions('run', options, createOptionNames);
+    const checks = settleConditions('waitFor', given['waitFor'] ?? []);
+    return this.#track(async () => {
+      const control = await this.#create(image, given);
+      const signal = given['signal'] as AbortSignal | undefined;
+      await this.#guard(control, given, async () => {
+        await control.start();
+        if (checks.length > 0) {
+          await waitForConditions(control, checks, signal ? { signal } : {});
+        }
+      });
+      return new LiveContainer(control);
+    });
+  }
+
+  async exec(image: string | Image, argv: readonly string[], options: object): Promise<ExecResult<string | Buffer>> {
+    const given = checkOptions('exec', options, [...new Set([...oneShotNames, ...execOptionNames])]);
+    const collect = settleCollect(given);
+    const settings = oneShotSettings(argv, given);
+    return this.#track(async () => {
+      const openStdin = collect.input === undefined ? {} : { openStdin: true };
+      const control = await this.#create(image, { ...given, ...openStdin, command: settings.argv });
+      try {
+        return await runToEnd(control, settings, collect);
+      } finally {
+        this.#owned.delete(control);
+      }
+    });
+  }
+
+  async spawn(image: string | Image, argv: readonly string[], options: object): Promise<ContainerProcess> {
+    const given = checkOptions('spawn', options, [...new Set([...oneShotNames, ...spawnOptionNames])]);
+    const settings = oneShotSettings(argv, given);
+    return this.#track(async () => {
+      const control = await this.#create(image, { openStdin: true, ...given, command: settings.argv });
+      return OneShotProcess.start(control, settings);
+    });
+  }
+
+  async container(idPrefixOrName: string): Promise<ContainerHandle> {
+    this.#assertOpen();
+    return new LiveContainer(findContainer(await this.#prepare(), String(idPrefixOrName)));
+  }
+
+  async containers(options: object): Promise<ContainerHandle[]> {
+    this.#assertOpen();
+    const { all, filters } = checkOptions('containers', options, ['all', 'filters']);
+    const matches = matchesContainer(filters, all === undefined ? false : checkBoolean('all', all));
+    const found = await listContainers(await this.#prepare());
+    return found.filter(matches).map((control) => new LiveContainer(control));
+  }
+
+  async info(): Promise<RuntimeInfo> {
+    this.#assertOpen();
+    ensureState(this.#folders.state);
+    await this.#images.open();
+    const facts = await probeHost(this.#folders);
+    const rootless = rootlessIds() !== undefined;
+    const reasons = hostReasons(facts, this.#folders, rootless);
+    return {
+      version: packageVersion(),
+      usable: reasons.length === 0,
+      reasons,
+      cgroup: facts.cgroup.mode,
+      controllers: facts.cgroup.controllers,
+      rootless,
+      rootfs: providerOf(facts, rootless) ?? 'none',
+      kernel: facts.kernel,
+      ...this.#folders,
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // Calls under way notice that it's closed, and undo what they made.
+    await Promise.allSettled(this.#pending);
+    const results = await Promise.allSettled([...this.#owned].map((control) => control.close()));
+    this.#owned.clear();
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) {
+      throw failed.reason;
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) {
+      throw new DinghyError({ code: 'ERR_CLOSED', message: 'the runtime is closed: make a new one' });
+    }
+  }
+
+  async #track<T>(work: () => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    const promise = work();
+    this.#pending.add(promise);
+    try {
+      return await promise;
+    } finally {
+      this.#pending.delete(promise);
+    }
+  }
+
+  /** The folders are there and it's known how roots are made; what dead processes left is removed a little later. */
+  #prepare(): Promise<RunContext> {
+    this.#context ??= this.#open().catch((error: unknown) => {
+      this.#context = undefined;
+      throw error;
+    });
+    return this.#context;
+  }
+
+  async #open(): Promise<RunContext> {
+    ensureState(this.#folders.state);
+    await this.#images.open();
+    const rootless = rootlessIds();
+    const provider = await chooseProvider(this.#folders, rootless !== undefined);
+    const { paths } = this.#images.store;
+    const context: RunContext = { paths, state: this.#folders.state, provider, ...(rootless ? { rootless } : {}) };
+    if (!swept.has(paths.root)) {
+      swept.add(paths.root);
+      // Not now: it reads a folder for each container, and somebody waits for a start.
+      setTimeout(() => {
+        sweepContainers(context).catch((error: unknown) => log('sweeping failed: %s', error));
+      }, sweepDelayMs).unref();
+    }
+    return context;
+  }
+
+  /** The container is on disk; an owned one has its supervisor. */
+  async #create(image: string | Image, options: PlainObject): Promise<ContainerControl> {
+    const settings = settleOptions(options);
+    settings.labels = { ...this.#labels, ...settings.labels };
+    const signal = options['signal'] === undefined ? undefined : checkSignal('signal', options['signal']);
+    throwIfAborted(signal);
+    const [context, source] = await Promise.all([this.#prepare(), this.#images.forCreate(image, options)]);
+    throwIfAborted(signal);
+    const control = ContainerControl.adopt(context, await createContainer(context, source, settings));
+    if (control.isOwned) {
+      this.#owned.add(control);
+    }
+    if (this.#closing) {
+      await control.discard();
+      this.#assertOpen();
+    }
+    return control;
+  }
+
+  /** Runs the rest of a create or run; if it fails or is aborted, the container is gone. */
+  async #guard(control: ContainerControl, options: PlainObject, work: () => Promise<void>): Promise<void> {
+    try {
+      await abortable(work(), options['signal'] as AbortSignal | undefined);
+    } catch (error) {
+      this.#owned.delete(control);
+      await control.discard();
+      throw error;
+    }
+  }
+}
+
+function oneShotSettings(
+  argv: readonly string[],
+  given: PlainObject,
+): { argv: string[]; timeoutMs?: number; signal?: AbortSignal } {
+  const { timeoutMs, signal } = given;
+  return {
+    argv: checkArgv(argv),
+    ...(timeoutMs === undefined ? {} : { timeoutMs: checkDuration('timeoutMs', timeoutMs) }),
+    ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
+  };
+}

@@ -1,0 +1,123 @@
+import type { ImageConfig, ProgressHandler, PullPolicy, RegistryAuth } from './image';
+import type { ContainerOptions, ExecOptions, SpawnOptions } from './run/options';
+
+export interface RegistryOption {
+  /** Hosts asked first, in this order. */
+  mirrors?: string[];
+  /** Plain http, or a certificate nobody vouches for. Loopback needs no such permission. */
+  insecure?: boolean;
+  /** PEM of an own authority. */
+  ca?: string;
+}
+
+export interface RuntimeOptions {
+  /** Data folder. Default: DINGHY_ROOT, /var/lib/dinghy for root, `$XDG_DATA_HOME/dinghy` for anyone else. */
+  root?: string;
+  /** Run-time folder on tmpfs. Default: DINGHY_STATE, /run/dinghy for root, `$XDG_RUNTIME_DIR/dinghy` for anyone else. */
+  state?: string;
+  /** Default platform of pulls: `linux/arm64`. */
+  platform?: string;
+  /** By registry host. */
+  registries?: Record<string, RegistryOption>;
+  /** By registry host; before any credential file. */
+  auth?: Record<string, RegistryAuth>;
+  /** Put on every container made here. */
+  labels?: Record<string, string>;
+}
+
+/** Options of `create`. */
+export interface CreateOptions extends ContainerOptions {
+  /** Default `'missing'`. */
+  pull?: PullPolicy;
+  platform?: string;
+  auth?: RegistryAuth;
+  onPullProgress?: ProgressHandler;
+}
+
+/** Options of `run`: those of `create`. */
+export type RunOptions = CreateOptions;
+
+type NotForOneShot = 'detached' | 'reuse' | 'restart' | 'autoRemove' | 'command';
+
+/** Options of `Runtime.exec`: a fresh container, to its end. */
+export interface RuntimeExecOptions
+  extends Omit<CreateOptions, NotForOneShot>, Omit<ExecOptions, keyof CreateOptions> {}
+
+/** Options of `Runtime.spawn`. */
+export interface RuntimeSpawnOptions
+  extends Omit<CreateOptions, NotForOneShot>, Omit<SpawnOptions, keyof CreateOptions> {}
+
+export interface RuntimeInfo {
+  version: string;
+  /** Containers can run here. */
+  usable: boolean;
+  /** What the host lacks, each with its cure. */
+  reasons: string[];
+  cgroup: 'v1' | 'v2' | 'hybrid' | 'none';
+  controllers: string[];
+  rootless: boolean;
+  /** How root file systems are made: `'overlay'`, or `'overlay-tmpfs'` where the data folder can't be an upper. */
+  rootfs: 'overlay' | 'overlay-tmpfs' | 'none';
+  kernel: string;
+  root: string;
+  state: string;
+}
+
+/** Keys are ANDed, values of one key ORed: `{label: ['app=web'], status: 'running'}`. */
+export interface ContainerFilters {
+  id?: string | string[];
+  name?: string | string[];
+  label?: string | string[];
+  status?: string | string[];
+  /** The image by the reference the container was made with, or its id. */
+  image?: string | string[];
+}
+
+export interface ImageFilters {
+  reference?: string | string[];
+  label?: string | string[];
+}
+
+export interface PruneOptions {
+  images?: boolean;
+  containers?: boolean;
+  volumes?: boolean;
+  networks?: boolean;
+}
+
+export interface PruneResult {
+  images: string[];
+  containers: string[];
+  volumes: string[];
+  networks: string[];
+  freedBytes: number;
+}
+
+export interface VerifyResult {
+  damaged: { kind: 'blob' | 'layer' | 'reference'; id: string; reason: string; repaired: boolean }[];
+}
+
+export interface RuntimeEvent {
+  type: 'container' | 'image' | 'network' | 'volume';
+  action: string;
+  id: string;
+  time: Date;
+  attributes: Record<string, string>;
+}
+
+export interface EventOptions {
+  since?: Date | number;
+  until?: Date | number;
+  filters?: { type?: string | string[]; action?: string | string[]; container?: string | string[] };
+  signal?: AbortSignal;
+}
+
+export interface LoadOptions {
+  onProgress?: ProgressHandler;
+  signal?: AbortSignal;
+}
+
+export interface ImportOptions extends LoadOptions {
+  reference?: string;
+  config?: Partial<ImageConfig>;
+}
