@@ -53,8 +53,14 @@ function run(
   signal: AbortSignal | undefined,
 ): Promise<{ exitCode: number | null; stdout: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['get'], { env, stdio: ['pipe', 'pipe', 'ignore'], timeout: timeoutMs });
-    const release = onAbort(signal, () => child.kill('SIGKILL'));
+    const child = spawn(program, ['get'], { env, stdio: ['pipe', 'pipe', 'ignore'] });
+    // Not spawn's own option: where there's no such program, Node leaves its timer behind, which keeps the process alive.
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+    const forget = onAbort(signal, () => child.kill('SIGKILL'));
+    const release = (): void => {
+      clearTimeout(timer);
+      forget();
+    };
     let stdout = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       stdout += chunk;
