@@ -1,0 +1,73 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { Bench, cliPath } from '../support/e2e';
+
+// A user with ranges of subordinate ids (subuid(5)), whom this host need not know: each command runs in a mount namespace of its own,
+// where passwd, subuid and subgid tell of her.
+const uid = 64_124;
+const range = { start: 300_000_000, length: 65_536 };
+
+let bench: Bench;
+let home: string;
+let env: NodeJS.ProcessEnv;
+let script: string;
+
+beforeAll(async () => {
+  bench = await Bench.open({ busybox: '1' });
+  home = join(bench.folder, 'home');
+  mkdirSync(home);
+  chownSync(home, uid, uid);
+  chmodSync(bench.folder, 0o755);
+  const files = {
+    passwd: `${readFileSync('/etc/passwd', 'utf8')}sailor:x:${uid}:${uid}::${home}:/bin/sh\n`,
+    subuid: `sailor:${range.start}:${range.length}\n`,
+    subgid: `sailor:${range.start}:${range.length}\n`,
+  };
+  const mounts = Object.entries(files).map(([name, text]) => {
+    const path = join(bench.folder, name);
+    writeFileSync(path, text);
+    return `mount --bind ${path} /etc/${name}`;
+  });
+  script = `${mounts.join(' && ')} && exec setpriv --reuid ${uid} --regid ${uid} --clear-groups "$@"`;
+  env = {
+    PATH: process.env['PATH'],
+    HOME: home,
+    DINGHY_ROOT: join(home, 'root'),
+    DINGHY_STATE: join(home, 'state'),
+    DINGHY_MIRROR: bench.registry.host,
+  };
+}, 600_000);
+
+afterAll(async () => {
+  await bench.close();
+});
+
+function dinghy(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  const argv = ['--mount', 'sh', '-c', script, 'sh', process.execPath, cliPath, ...args];
+  const { status, stdout, stderr } = spawnSync('unshare', argv, { env, encoding: 'utf8', timeout: 60_000, cwd: '/' });
+  return { status, stdout, stderr };
+}
+
+test('every id of the range is there: files are given away, and programs run as other users', () => {
+  expect(dinghy('pull', '-q', 'busybox:1')).toMatchObject({ status: 0, stderr: '' });
+  const program = 'id -u; touch /made && chown 1000:1001 /made && stat -c %u:%g /made; head -n 2 /proc/self/uid_map';
+  const { status, stdout, stderr } = dinghy('run', '--rm', '--network', 'none', 'busybox:1', 'sh', '-c', program);
+  const [id, owner, ...map] = stdout.trim().split('\n');
+  expect({ status, stderr, id, owner }).toEqual({ status: 0, stderr: '', id: '0', owner: '1000:1001' });
+  expect(map.map((line) => line.trim().split(/\s+/).map(Number))).toEqual([
+    [0, uid, 1],
+    [1, range.start, range.length],
+  ]);
+  expect(dinghy('run', '--rm', '--network', 'none', '-u', '33:33', 'busybox:1', 'id', '-u').stdout).toBe('33\n');
+});
+
+test('what belongs to ids of the range is removed with the container', () => {
+  const made = ['mkdir -p /deep/er', 'touch /deep/er/file', 'chown -R 70:70 /deep', 'chmod 700 /deep'].join(' && ');
+  const args = ['run', '-d', '--name', 'mine', '--network', 'none', 'busybox:1', 'sh', '-c', `${made} && sleep 60`];
+  expect(dinghy(...args)).toMatchObject({ status: 0, stderr: '' });
+  expect(dinghy('exec', 'mine', 'id', '-u')).toMatchObject({ status: 0, stdout: '0\n' });
+  expect(dinghy('rm', '-f', 'mine')).toMatchObject({ status: 0, stdout: 'mine\n' });
+  expect(readdirSync(join(home, 'root', 'containers'))).toEqual([]);
+});
