@@ -57,6 +57,19 @@ test('redis drops its rights, keeps its data in a volume, and stops with 0', asy
   expect(await redis.wait()).toMatchObject({ exitCode: 0 });
 });
 
+// What its entrypoint does, in / instead of /data: links below /proc and /sys are followed too. They lead to this root and to that of
+// no one else; the leak check looks at the owners of the host's files.
+test('a root that gives away everything it can reach gives away its own files, and nothing of the host', async () => {
+  const script = 'find . ! -user redis -exec chown redis:redis {} + 2>/dev/null; stat -c %U / /etc/passwd /usr/bin/env';
+  const { stdout, stderr } = await runtime.exec('redis:7', ['sh', '-c', script], {
+    workdir: '/',
+    entrypoint: [],
+    network: 'none',
+    timeoutMs: 60_000,
+  });
+  expect({ stdout, stderr }).toEqual({ stdout: 'redis\nredis\nredis\n', stderr: '' });
+});
+
 test('PostgreSQL makes its database, answers a client, and stops with 0 at SIGINT', async () => {
   const postgres = await runtime.run('postgres:15', {
     env: { POSTGRES_PASSWORD: 'secret', POSTGRES_DB: 'fleet' },

@@ -5,7 +5,16 @@ import { spawnSync } from 'node:child_process';
 
 /** One thing on this machine that the runtime made: what it is, and a line that tells it from every other. */
 export interface Trace {
-  kind: 'process' | 'mount' | 'cgroup' | 'link' | 'nft table' | 'run-time folder' | 'temporary folder' | 'descriptor';
+  kind:
+    | 'process'
+    | 'mount'
+    | 'cgroup'
+    | 'link'
+    | 'nft table'
+    | 'run-time folder'
+    | 'temporary folder'
+    | 'descriptor'
+    | 'owner';
   id: string;
 }
 
@@ -32,6 +41,7 @@ export function findTraces(): Trace[] {
     ...folders,
     ...of('temporary folder', temporaryFolders(table)),
     ...of('descriptor', descriptors()),
+    ...of('owner', strangeOwners()),
   ];
 }
 
@@ -164,6 +174,19 @@ function descriptors(): string[] {
       return [];
     }
   });
+}
+
+// Canaries: what an entrypoint gives away by a careless `chown -R`, if a link in its /proc or /sys leads out of the container. Seen
+// once, when one was run without confinement.
+function strangeOwners(): string[] {
+  const program = readFileSync('/proc/self/maps', 'utf8');
+  const libraries = [...new Set(program.match(/\/\S*\/(?:libc|ld-linux[^/\s]*)\.so\S*/g))];
+  return ['/', '/usr', '/etc', '/proc/sys/kernel/core_pattern', '/bin/sh', '/bin/sleep', ...libraries].flatMap(
+    (path) => {
+      const { uid, gid } = statSync(path);
+      return uid === 0 && gid === 0 ? [] : [`${path} belongs to ${uid}:${gid}`];
+    },
+  );
 }
 
 function lines(path: string): string[] {
