@@ -32,27 +32,31 @@ async function demo(): Promise<{ durationMs: number; output: string; code: numbe
   return { durationMs: Date.now() - started, output, code };
 }
 
-test(`the demo killed at ${samples} random moments (seed ${seed}) leaves nothing 2 s later, and works afterwards`, async () => {
-  const random = seededRandom(seed);
-  // How long the whole of it takes here, pull included, bounds the moments.
-  const whole = await demo();
-  expect(whole).toMatchObject({ code: 0, output: expect.stringContaining('Welcome to nginx!') });
-  for (let sample = 0; sample < samples; sample++) {
-    const delayMs = Math.floor(random() * whole.durationMs);
-    const check = new LeakCheck();
-    const child = bench.spawnNode([example, 'nginx:1.18']);
-    const closed = once(child, 'close');
-    await new Promise((resolve) => setTimeout(resolve, delayMs));
-    child.kill('SIGKILL');
-    await closed;
-    const leaks = await check.leaks(2000);
-    if (leaks.length > 0) throw new Error(`killed after ${delayMs} ms: ${describeLeaks(leaks)}`);
-    // The image goes every other time, so that kills fall into the pull as well: a half layer must not be tripped over.
-    if (sample % 2 === 0) bench.cli(['rmi', '-f', 'nginx:1.18']);
-  }
-  expect(await demo()).toMatchObject({ code: 0, output: expect.stringContaining('Welcome to nginx!') });
-  expect(bench.cli(['ps', '-aq'])).toEqual({ status: 0, stdout: '', stderr: '' });
-}, 60_000 + samples * 20_000);
+test(
+  `the demo killed at ${samples} random moments (seed ${seed}) leaves nothing 2 s later, and works afterwards`,
+  async () => {
+    const random = seededRandom(seed);
+    // How long the whole of it takes here, pull included, bounds the moments.
+    const whole = await demo();
+    expect(whole).toMatchObject({ code: 0, output: expect.stringContaining('Welcome to nginx!') });
+    for (let sample = 0; sample < samples; sample++) {
+      const delayMs = Math.floor(random() * whole.durationMs);
+      const check = new LeakCheck();
+      const child = bench.spawnNode([example, 'nginx:1.18']);
+      const closed = once(child, 'close');
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      child.kill('SIGKILL');
+      await closed;
+      const leaks = await check.leaks(2000);
+      if (leaks.length > 0) throw new Error(`killed after ${delayMs} ms: ${describeLeaks(leaks)}`);
+      // The image goes every other time, so that kills fall into the pull as well: a half layer must not be tripped over.
+      if (sample % 2 === 0) bench.cli(['rmi', '-f', 'nginx:1.18']);
+    }
+    expect(await demo()).toMatchObject({ code: 0, output: expect.stringContaining('Welcome to nginx!') });
+    expect(bench.cli(['ps', '-aq'])).toEqual({ status: 0, stdout: '', stderr: '' });
+  },
+  60_000 + samples * 20_000,
+);
 
 test('a detached container survives the kill, and dinghy ps finds it', async () => {
   const program = `
