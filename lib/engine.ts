@@ -1,6 +1,6 @@
 import { DinghyError } from './errors';
 import { matchesContainer, matchesImage } from './filters';
-import type { Image, ImageActions, ImageRecord, PullOptions } from './image';
+import type { Image, ImageActions, ImageRecord, PullOptions, RegistryAuth } from './image';
 import { ImageAccess, pullOptionNames } from './image-access';
 import { createLog } from './log';
 import { sweepContainers } from './run/clean';
@@ -176,6 +176,16 @@ export class Engine {
       kernel: facts.kernel,
       ...this.#folders,
     };
+  }
+
+  async login(registry: string, auth: RegistryAuth): Promise<void> {
+    this.#assertOpen();
+    await this.#images.login(registry, auth);
+  }
+
+  async logout(registry: string): Promise<void> {
+    this.#assertOpen();
+    await this.#images.logout(registry);
   }
 
   close(): Promise<void> {

@@ -1,13 +1,14 @@
 import { statSync } from 'node:fs';
 
 import { DinghyError, isDinghyError } from './errors';
-import type { Image, ImageActions, ImageRecord, PullOptions } from './image';
+import type { Image, ImageActions, ImageRecord, PullOptions, RegistryAuth } from './image';
 import { lowerFolders } from './layers/chain';
 import { choosePlatform, parsePlatform } from './oci/platform';
 import { canonicalName, parseReference } from './oci/reference';
 import type * as Pull from './pull/pull';
 import { undoPull } from './pull/undo';
 import type { RegistryClientOptions } from './registry/client';
+import type * as Login from './registry/login';
 import { removeTrees } from './run/clean';
 import type { RunContext } from './run/context';
 import type { CreateImage } from './run/create';
@@ -50,10 +51,10 @@ export class ImageAccess {
     if (typeof reference !== 'string') {
       throw invalidOption('reference', reference, "must be a string like 'nginx:1.18'");
     }
-    const { registries, auth, platform } = this.#options;
+    const { auth, platform } = this.#options;
     const parts = {
       store: this.store,
-      registry: { ...(registries ? { registries } : {}), ...(auth ? { auth } : {}) },
+      registry: { ...this.#registries, ...(auth ? { auth } : {}) },
       ...(platform === undefined ? {} : { platform }),
     };
     // With the registry client behind it this is a third of what loading the package would cost, and most programs pull once at most.
@@ -62,6 +63,16 @@ export class ImageAccess {
     // What a chain needs beside its layers is made now, and not when somebody waits for a start.
     await lowerFolders(this.store, image.layers, options.signal);
     return image;
+  }
+
+  async login(registry: string, auth: RegistryAuth): Promise<void> {
+    const { login } = require('./registry/login') as typeof Login;
+    await login(registry, auth, this.#registries);
+  }
+
+  async logout(registry: string): Promise<void> {
+    const { logout } = require('./registry/login') as typeof Login;
+    await logout(registry);
   }
 
   async get(nameOrId: string): Promise<StoredImage> {
@@ -119,6 +130,11 @@ export class ImageAccess {
       this.#ready.set(key, ready);
     }
     return ready;
+  }
+
+  get #registries(): Pick<ImageAccessOptions, 'registries'> {
+    const { registries } = this.#options;
+    return registries ? { registries } : {};
   }
 
   async #find(image: string, platform: string | undefined): Promise<StoredImage | undefined> {

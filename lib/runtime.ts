@@ -126,12 +126,18 @@ export class Runtime implements AsyncDisposable {
     throw notImplemented('runtime.verify()', 'pull the image again with `force`');
   }
 
-  async login(_registry: string, _auth: RegistryAuth): Promise<void> {
-    throw notImplemented('runtime.login()', 'give `auth` to the Runtime, or log in with docker, podman or skopeo');
+  /**
+   * The registry (`registry.example:5000`, `docker.io`) accepts the credentials, and they are kept where Docker keeps its own, or with
+   * the credential helper named there.
+   * @throws ERR_INVALID_OPTION · ERR_REGISTRY_AUTH when they are refused: then nothing is written
+   */
+  async login(registry: string, auth: RegistryAuth): Promise<void> {
+    await this.#engine.login(registry, auth);
   }
 
-  async logout(_registry: string): Promise<void> {
-    throw notImplemented('runtime.logout()', 'log out with the program that logged in');
+  /** The credentials that `login` keeps for the registry are gone; no error when there were none. */
+  async logout(registry: string): Promise<void> {
+    await this.#engine.logout(registry);
   }
 
   events(_options: EventOptions = {}): AsyncIterable<RuntimeEvent> {

@@ -16,6 +16,8 @@ export interface CommandEntry {
 export const commands: Readonly<Record<string, CommandEntry>> = {
   run: { summary: 'create and start a container', load: () => require('./commands/run') as CommandModule },
   create: { summary: 'create a container', load: () => require('./commands/create') as CommandModule },
+  login: { summary: 'log in to a registry', load: () => require('./commands/login') as CommandModule },
+  logout: { summary: 'log out from a registry', load: () => require('./commands/logout') as CommandModule },
   start: { summary: 'start containers', load: () => require('./commands/start') as CommandModule },
   attach: { summary: "relay a running container's streams", load: () => require('./commands/attach') as CommandModule },
   exec: { summary: 'run a command in a running container', load: () => require('./commands/exec') as CommandModule },
@@ -56,8 +58,6 @@ export const notYet: Readonly<Record<string, string>> = {
   export: '`dinghy exec NAME tar c /` gives the files on stdout',
   import: 'make an image of it with buildah, push it, and pull it',
   load: 'push it to a registry with `skopeo copy docker-archive:… docker://…` and pull it',
-  login: '`skopeo login`, `podman login` or `docker login` write the credential files that dinghy reads',
-  logout: 'log out with the program that logged in',
   network: 'containers on the default network reach each other by address',
   push: '`skopeo copy oci:…` copies out of the data folder, which is an OCI image layout',
   rename: 'give the name at `dinghy run --name`',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DinghyError } from '../errors';
 import { chainIds } from '../oci/chain-id';
 import { parseDigest } from '../oci/digest';
-import { storeError, syncFolder, unlessMissing } from '../store/files';
+import { storeError, syncFolder, unlessMissing } from '../util/files';
 import type { LayerRecord } from '../store/layers';
 import { withLock } from '../store/locks';
 import type { Store } from '../store/store';

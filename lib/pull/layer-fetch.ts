@@ -7,7 +7,7 @@ import { type UnpackLimits, unpackLayer } from '../layers/unpack';
 import type { Descriptor } from '../oci/descriptor';
 import { parseDigest } from '../oci/digest';
 import type { Repository } from '../registry/repository';
-import { storeError } from '../store/files';
+import { storeError } from '../util/files';
 import { withLock } from '../store/locks';
 import type { Store } from '../store/store';
 import type { PullReporter } from './progress';

@@ -1,9 +1,11 @@
+import { DinghyError } from '../errors';
 import type { Reference } from '../oci/reference';
 import { certificatesFor } from './certificates';
 import { Connection } from './connection';
 import { findCredentials, type RegistryAuth } from './credentials';
-import { endpointsFor, type RegistrySettings } from './endpoint';
-import { HttpSender } from './http';
+import { type Endpoint, endpointsFor, type RegistrySettings } from './endpoint';
+import { responseError } from './errors';
+import { discard, HttpSender } from './http';
 import { Repository } from './repository';
 import { readRegistriesConf } from './registries-conf';
 import { defaultRetry, type RetryPolicy } from './retry';
@@ -31,13 +33,8 @@ export class RegistryClient {
    * @throws ERR_INVALID_OPTION for settings that make no sense
    */
   async repository(reference: Reference, auth?: RegistryAuth): Promise<Repository> {
-    const { env = process.env, registries = {}, retry } = this.#options;
-    const conf = await readRegistriesConf(env);
-    const settings = (host: string): RegistrySettings => {
-      const given = Object.hasOwn(registries, host) ? registries[host] : undefined;
-      return { ...conf(host), ...given };
-    };
-    const endpoints = endpointsFor(reference.registry, { settings, env, tlsFor: certificatesFor });
+    const { env = process.env, retry } = this.#options;
+    const endpoints = await this.#endpoints(reference.registry);
     const policy = { ...defaultRetry, ...retry };
     const connections = endpoints.map((endpoint) => {
       // What proves itself to the upstream is never shown to a mirror, which has credentials of its own or none.
@@ -60,7 +57,46 @@ export class RegistryClient {
     return new Repository(reference.repository, connections, policy);
   }
 
+  /**
+   * The registry accepts these credentials. Its mirrors aren't asked.
+   * @throws ERR_REGISTRY_AUTH when it doesn't, and what registries answer
+   */
+  async checkCredentials(registry: string, auth: RegistryAuth, signal?: AbortSignal): Promise<void> {
+    const endpoint = (await this.#endpoints(registry)).at(-1)!;
+    const connection = new Connection({
+      sender: this.#sender,
+      endpoint,
+      retry: { ...defaultRetry, ...this.#options.retry },
+      credentials: async () => auth,
+    });
+    const doing = `log in to ${registry}`;
+    const response = await connection.request({ path: '', scope: '', doing, ...(signal ? { signal } : {}) });
+    if (response.status === 401 || response.status === 403) {
+      await discard(response);
+      throw new DinghyError({
+        code: 'ERR_REGISTRY_AUTH',
+        message: `cannot ${doing}: it does not accept this name and password (or token)`,
+        details: { status: response.status, host: endpoint.host },
+      });
+    }
+    if (response.status !== 200) {
+      throw await responseError(response, doing);
+    }
+    await discard(response);
+  }
+
   close(): void {
     this.#sender.close();
+  }
+
+  /** Its mirrors, then itself. */
+  async #endpoints(registry: string): Promise<Endpoint[]> {
+    const { env = process.env, registries = {} } = this.#options;
+    const conf = await readRegistriesConf(env);
+    const settings = (host: string): RegistrySettings => {
+      const given = Object.hasOwn(registries, host) ? registries[host] : undefined;
+      return { ...conf(host), ...given };
+    };
+    return endpointsFor(registry, { settings, env, tlsFor: certificatesFor });
   }
 }

@@ -20,7 +20,7 @@ export interface CredentialSources {
   home?: string;
 }
 
-interface CredentialFile {
+export interface CredentialFile {
   auths?: unknown;
   credHelpers?: unknown;
   credsStore?: unknown;
@@ -29,7 +29,7 @@ interface CredentialFile {
 const log = createLog('registry');
 const maxFileBytes = 4 * 1024 * 1024;
 // Docker Hub has gone by all of these; `docker login` writes the last.
-const dockerHubKeys = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
+export const dockerHubKeys = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
 
 /**
  * The credentials for a repository, from the first source that has any: those given, then the files of containers and of
@@ -99,10 +99,14 @@ async function lookUp(
     }
   }
   if (typeof file.credsStore === 'string' && file.credsStore !== '') {
-    const server = hosts[0] === 'docker.io' ? 'https://index.docker.io/v1/' : hosts[0]!;
-    return askHelper(file.credsStore, server, sources.env, signal);
+    return askHelper(file.credsStore, serverKey(hosts[0]!), sources.env, signal);
   }
   return undefined;
+}
+
+/** What Docker calls a registry in `auths` and before a `credsStore`. */
+export function serverKey(registry: string): string {
+  return registry === 'docker.io' ? 'https://index.docker.io/v1/' : registry;
 }
 
 /** `host/a/b`, `host/a`, `host`. */
@@ -111,7 +115,7 @@ function keysFor(host: string, repository: string): string[] {
   return parts.map((_part, index) => parts.slice(0, parts.length - index).join('/'));
 }
 
-function normaliseKey(key: string): string {
+export function normaliseKey(key: string): string {
   return key
     .replace(/^https?:\/\//, '')
     .replace(/\/v[12]\/?$/, '')
@@ -161,6 +165,6 @@ function readAuth(value: unknown): RegistryAuth | undefined {
   return username && password ? { username, password } : undefined;
 }
 
-function asObject(value: unknown): Record<string, unknown> {
+export function asObject(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }

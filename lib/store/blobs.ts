@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 
 import { DinghyError } from '../errors';
 import { digestOf, parseDigest } from '../oci/digest';
-import { ensureFolder, storeError, syncFolder, unlessMissing, writeFileAtomically } from './files';
+import { ensureFolder, storeError, syncFolder, unlessMissing, writeFileAtomically } from '../util/files';
 import type { StorePaths } from './paths';
 
 const maxInMemoryBytes = 4 * 1024 * 1024;

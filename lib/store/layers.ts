@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { parseDigest } from '../oci/digest';
 import { JsonReader } from '../oci/json';
-import { storeError, syncFolder, unlessMissing, writeFileAtomically } from './files';
+import { storeError, syncFolder, unlessMissing, writeFileAtomically } from '../util/files';
 import type { StorePaths } from './paths';
 import { removeTree, type RemoveTree } from './temporary';
 

@@ -4,7 +4,7 @@ import { DinghyError } from '../errors';
 import { type Descriptor, readDescriptor } from '../oci/descriptor';
 import { JsonReader } from '../oci/json';
 import { mediaTypes } from '../oci/media-types';
-import { unlessMissing, writeFileAtomically } from './files';
+import { unlessMissing, writeFileAtomically } from '../util/files';
 import { withLock } from './locks';
 import type { StorePaths } from './paths';
 

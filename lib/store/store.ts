@@ -3,7 +3,7 @@ import { lstat, readFile } from 'node:fs/promises';
 import { DinghyError } from '../errors';
 import { createLog } from '../log';
 import { BlobStore } from './blobs';
-import { ensureFolder, storeError, unlessMissing, writeFileAtomically } from './files';
+import { ensureFolder, storeError, unlessMissing, writeFileAtomically } from '../util/files';
 import { ImageStore } from './images';
 import { LayerStore } from './layers';
 import { acquireLock, type HeldLock, type LockMode, tryLock } from './locks';

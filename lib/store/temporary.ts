@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { flock } from '../native/binding';
 import { createLog } from '../log';
-import { storeError, unlessMissing } from './files';
+import { storeError, unlessMissing } from '../util/files';
 import { type HeldLock, heldLock } from './locks';
 import type { StorePaths } from './paths';
 
