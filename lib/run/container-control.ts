@@ -61,7 +61,9 @@ export class ContainerControl {
     const doing = `cannot start container ${this.record.name}`;
     await this.#withSupervisor(async (link) => {
       await this.#opened;
-      await link.request(doing, 'start');
+      // Its files go with it, maybe before anybody waits: whoever holds it has been told how it ended, then.
+      const told = this.record.autoRemove ? link.subscribe() : undefined;
+      await Promise.all([told, link.request(doing, 'start')]);
     });
   }
 
@@ -303,13 +305,20 @@ export class ContainerControl {
         return waitResult(state);
       }
       if (!existsSync(this.places.bundle)) {
-        if (state) {
-          return waitResult(state);
+        const last = state ?? this.#toldEnd();
+        if (last) {
+          return waitResult(last);
         }
         throw this.notFound();
       }
       await sleep(20, signal);
     }
+  }
+
+  /** How a container that removed itself had ended, as its supervisor told its lifeline. */
+  #toldEnd(): SupervisorState | undefined {
+    const state = this.record.autoRemove ? this.#lifeline?.state : undefined;
+    return state && hasEnded(state, undefined) ? state : undefined;
   }
 
   /** The state it ended in, or undefined when the supervisor went away without telling. */

@@ -68,6 +68,16 @@ test('one that removes itself is gone at its end, and still tells how it ended',
   await expect(bed.runtime.container(container.id)).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_FOUND' });
 });
 
+test('wait() tells how one that removes itself ended, also when it was gone before anybody waited', async () => {
+  const options = { ...quiet, autoRemove: true, command: ['sh', '-c', 'exit 4'] };
+  for (let round = 0; round < 20; round++) {
+    const container = await bed.runtime.run(bed.busybox, options);
+    // From at once to long after its end.
+    await new Promise((resolve) => setTimeout(resolve, round * 5));
+    expect(await container.wait()).toMatchObject({ exitCode: 4, signal: null });
+  }
+});
+
 test('a killed supervisor takes its container along, and nobody makes up an exit code', async () => {
   const container = await bed.runtime.run(bed.busybox, { ...quiet, command: ['sleep', '1000'], detached: true });
   const { pid = 0 } = await container.inspect();
