@@ -1,15 +1,17 @@
 import { mkdir, readFile, realpath } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 
 import { DinghyError } from '../errors';
-import { unlessMissing, writeFileAtomically } from '../util/files';
+import { storeError, unlessMissing, writeFileAtomically } from '../util/files';
 import { eraseFromHelper, storeWithHelper } from './credential-helper';
 import {
   asObject,
   type CredentialFile,
   type CredentialSources,
-  dockerHubKeys,
+  dockerFile,
+  type HelperEntry,
+  helpersOf,
+  namesOf,
   normaliseKey,
   type RegistryAuth,
   serverKey,
@@ -21,42 +23,36 @@ type Sources = Omit<CredentialSources, 'auth'>;
  * Pulls and pushes use these credentials from now on, and so do Docker and its relatives: they stand in Docker's config.json (or in
  * REGISTRY_AUTH_FILE), or with the helper that this file names for the registry, and then no secret is in the file. What else is
  * in the file stays.
- * @throws ERR_REGISTRY_AUTH when the file is damaged, when it can't be written, or when the helper fails
+ * @throws ERR_REGISTRY_AUTH when the file is damaged or the helper fails; ERR_STORE, ERR_NO_SPACE when it can't be written
  */
 export async function rememberCredentials(registry: string, auth: RegistryAuth, sources: Sources = {}): Promise<void> {
   const { path, content } = await open(sources);
-  const helper = helperFor(content, registry);
-  if (helper !== undefined) {
-    await storeWithHelper(helper, serverFor(content, registry), auth, sources.env);
+  // A helper keeps a name and a secret; a ready bearer token has no name, and stands in the file.
+  const helper = auth.registryToken === undefined ? helperOf(content, registry) : undefined;
+  if (helper) {
+    await storeWithHelper(helper.name, helper.server, auth, sources.env);
   }
-  const entry = helper === undefined ? toEntry(auth) : {};
+  const entry = helper ? {} : toEntry(auth);
   await write(path, { ...content, auths: { ...asObject(content.auths), [serverKey(registry)]: entry } });
 }
 
 /** The credentials for the registry are in that file no more, nor with its helper. True when there were any. */
 export async function forgetCredentials(registry: string, sources: Sources = {}): Promise<boolean> {
   const { path, content } = await open(sources);
-  const helper = helperFor(content, registry);
-  const erased = helper !== undefined && (await eraseFromHelper(helper, serverFor(content, registry), sources.env));
-  const hosts = registry === 'docker.io' ? dockerHubKeys : [registry];
+  const helper = helperOf(content, registry);
+  const erased = helper !== undefined && (await eraseFromHelper(helper.name, helper.server, sources.env));
+  const names = namesOf(registry);
   const entries = Object.entries(asObject(content.auths));
-  const kept = entries.filter(([key]) => !hosts.includes(normaliseKey(key)));
+  const kept = entries.filter(([key]) => !names.includes(normaliseKey(key)));
   if (kept.length !== entries.length) {
     await write(path, { ...content, auths: Object.fromEntries(kept) });
   }
   return erased || kept.length !== entries.length;
 }
 
-function helperFor({ credHelpers, credsStore }: CredentialFile, registry: string): string | undefined {
-  const helpers = asObject(credHelpers);
-  const own = Object.hasOwn(helpers, registry) ? helpers[registry] : undefined;
-  const name = own ?? credsStore;
-  return typeof name === 'string' && name !== '' ? name : undefined;
-}
-
-// As credentials.ts asks them: a helper of one registry by its host, the one of all by what Docker calls the registry.
-function serverFor({ credHelpers }: CredentialFile, registry: string): string {
-  return Object.hasOwn(asObject(credHelpers), registry) ? registry : serverKey(registry);
+function helperOf(content: CredentialFile, registry: string): HelperEntry | undefined {
+  const { own, store } = helpersOf(content, namesOf(registry));
+  return own[0] ?? store;
 }
 
 function toEntry({ identityToken, registryToken, username = '', password = '' }: RegistryAuth): object {
@@ -68,11 +64,8 @@ function toEntry({ identityToken, registryToken, username = '', password = '' }:
 }
 
 /** The file is written where it really is: people keep it in a repository of dotfiles, behind a symbolic link. */
-async function open({
-  env = process.env,
-  home = homedir(),
-}: Sources): Promise<{ path: string; content: CredentialFile }> {
-  const named = env['REGISTRY_AUTH_FILE'] ?? join(env['DOCKER_CONFIG'] ?? join(home, '.docker'), 'config.json');
+async function open(sources: Sources): Promise<{ path: string; content: CredentialFile }> {
+  const named = dockerFile(sources);
   try {
     const path = (await unlessMissing(realpath(named))) ?? named;
     const text = (await unlessMissing(readFile(path, 'utf8'))) ?? '{}';
@@ -83,23 +76,22 @@ async function open({
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== undefined) {
-      throw fileError(`cannot read ${named}: ${code}`, error);
+      throw storeError(error, `read ${named}`);
     }
     // told below, without the parser's message: it would quote a secret
   }
-  throw fileError(`${named} is not a JSON object: mend it or move it away; it was left as it is`);
+  throw new DinghyError({
+    code: 'ERR_REGISTRY_AUTH',
+    message: `${named} is not a JSON object: mend it or move it away; it was left as it is`,
+  });
 }
 
 async function write(path: string, content: CredentialFile): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    // Closed to others whatever it was before: it holds a secret now.
-    await writeFileAtomically(path, `${JSON.stringify(content, undefined, '\t')}\n`);
   } catch (error) {
-    throw fileError(`cannot write the credentials to ${path}`, error);
+    throw storeError(error, `make ${dirname(path)}`);
   }
-}
-
-function fileError(message: string, cause?: unknown): DinghyError {
-  return new DinghyError({ code: 'ERR_REGISTRY_AUTH', message, ...(cause === undefined ? {} : { cause }) });
+  // Closed to others whatever it was before: it holds a secret now.
+  await writeFileAtomically(path, `${JSON.stringify(content, undefined, '\t')}\n`);
 }

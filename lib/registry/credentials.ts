@@ -29,7 +29,7 @@ export interface CredentialFile {
 const log = createLog('registry');
 const maxFileBytes = 4 * 1024 * 1024;
 // Docker Hub has gone by all of these; `docker login` writes the last.
-export const dockerHubKeys = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
+const dockerHubKeys = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
 
 /**
  * The credentials for a repository, from the first source that has any: those given, then the files of containers and of
@@ -41,7 +41,7 @@ export async function findCredentials(
   sources: CredentialSources,
   signal?: AbortSignal,
 ): Promise<RegistryAuth | undefined> {
-  const hosts = dockerHubKeys.includes(registry) ? dockerHubKeys : [registry];
+  const hosts = namesOf(registry);
   for (const host of hosts) {
     const given = sources.auth && Object.hasOwn(sources.auth, host) ? sources.auth[host] : undefined;
     if (given) {
@@ -58,8 +58,19 @@ export async function findCredentials(
   return undefined;
 }
 
+/** Every name of the registry, the one it goes by first. */
+export function namesOf(registry: string): string[] {
+  return dockerHubKeys.includes(registry) ? dockerHubKeys : [registry];
+}
+
+/** The file `docker login` writes; REGISTRY_AUTH_FILE stands for it as for every other. */
+export function dockerFile({ env = process.env, home = homedir() }: CredentialSources): string {
+  return env['REGISTRY_AUTH_FILE'] || join(env['DOCKER_CONFIG'] ?? join(home, '.docker'), 'config.json');
+}
+
 /** The files that may hold credentials, first match first. */
-export function credentialFiles({ env = process.env, home = homedir() }: CredentialSources): string[] {
+export function credentialFiles(sources: CredentialSources): string[] {
+  const { env = process.env, home = homedir() } = sources;
   if (env['REGISTRY_AUTH_FILE']) {
     return [env['REGISTRY_AUTH_FILE']];
   }
@@ -67,7 +78,7 @@ export function credentialFiles({ env = process.env, home = homedir() }: Credent
   return [
     ...(env['XDG_RUNTIME_DIR'] ? [join(env['XDG_RUNTIME_DIR'], 'containers/auth.json')] : []),
     join(config, 'containers/auth.json'),
-    join(env['DOCKER_CONFIG'] ?? join(home, '.docker'), 'config.json'),
+    dockerFile(sources),
     join(home, '.dockercfg'),
   ];
 }
@@ -83,11 +94,10 @@ async function lookUp(
   if (!file) {
     return undefined;
   }
-  const helpers = asObject(file.credHelpers);
   const auths = new Map(Object.entries(asObject(file.auths)).map(([key, value]) => [normaliseKey(key), value]));
-  for (const host of hosts) {
-    const helper = Object.hasOwn(helpers, host) ? helpers[host] : undefined;
-    const answer = typeof helper === 'string' ? await askHelper(helper, host, sources.env, signal) : undefined;
+  const { own, store } = helpersOf(file, hosts);
+  for (const { name, server } of own) {
+    const answer = await askHelper(name, server, sources.env, signal);
     if (answer) {
       return answer;
     }
@@ -98,10 +108,27 @@ async function lookUp(
       return auth;
     }
   }
-  if (typeof file.credsStore === 'string' && file.credsStore !== '') {
-    return askHelper(file.credsStore, serverKey(hosts[0]!), sources.env, signal);
-  }
-  return undefined;
+  return store && askHelper(store.name, store.server, sources.env, signal);
+}
+
+/** A credential helper, and what it calls the registry. */
+export interface HelperEntry {
+  name: string;
+  server: string;
+}
+
+/** The helpers a file names for a registry of these names: its own (`credHelpers`), and the one of all registries (`credsStore`). */
+export function helpersOf(
+  { credHelpers, credsStore }: CredentialFile,
+  hosts: string[],
+): { own: HelperEntry[]; store?: HelperEntry } {
+  const helpers = new Map(Object.entries(asObject(credHelpers)));
+  const own = hosts.flatMap((server) => {
+    const name = helpers.get(server);
+    return typeof name === 'string' ? [{ name, server }] : [];
+  });
+  const isSet = typeof credsStore === 'string' && credsStore !== '';
+  return isSet ? { own, store: { name: credsStore, server: serverKey(hosts[0]!) } } : { own };
 }
 
 /** What Docker calls a registry in `auths` and before a `credsStore`. */

@@ -1,7 +1,8 @@
 import { DinghyError } from '../errors';
+import { checkText } from '../util/checks';
 import { RegistryClient, type RegistryClientOptions } from './client';
 import { forgetCredentials, rememberCredentials } from './credential-file';
-import { dockerHubKeys, normaliseKey, type RegistryAuth } from './credentials';
+import { namesOf, normaliseKey, type RegistryAuth } from './credentials';
 
 /**
  * The registry accepts the credentials, and later pulls and pushes of any program find them where Docker keeps its own.
@@ -23,13 +24,9 @@ export async function logout(registry: string, env?: NodeJS.ProcessEnv): Promise
   return forgetCredentials(registryHost(registry), { env });
 }
 
-// As people write it: https://index.docker.io/v1/, docker.io, registry.example:5000/.
+// As people write it: https://index.docker.io/v1/, docker.io, registry.example:5000/. Whether it is a host at all the endpoint tells.
 function registryHost(registry: string): string {
-  const host = typeof registry === 'string' ? normaliseKey(registry) : '';
-  if (!/^[A-Za-z0-9.:[\]-]+$/.test(host)) {
-    throw invalid(`registry must be a host like 'registry.example:5000', not ${JSON.stringify(registry)}`);
-  }
-  return dockerHubKeys.includes(host) ? 'docker.io' : host;
+  return namesOf(normaliseKey(checkText('registry', registry, "must be a host like 'registry.example:5000'")))[0]!;
 }
 
 function checkAuth(auth: RegistryAuth): RegistryAuth {

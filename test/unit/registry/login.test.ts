@@ -100,6 +100,27 @@ it.each([
   expect(content()['auths']).toEqual({});
 });
 
+it('keeps a bearer token in the file, for a helper can hold none', async () => {
+  helper('safe');
+  configure({ credsStore: 'safe' });
+  registry.faults = {};
+  await enter({ registryToken: 'ready' });
+  expect(content()['auths']).toEqual({ [registry.host]: { registrytoken: 'ready' } });
+  expect(await find()).toEqual({ registryToken: 'ready' });
+});
+
+it('finds the helper of Docker Hub under any of its names', async () => {
+  helper('safe');
+  configure({ credHelpers: { 'index.docker.io': 'safe' } });
+  expect(await logout('docker.io', env)).toBe(true);
+  expect(readFileSync(join(folder, 'erase'), 'utf8')).toBe('index.docker.io');
+});
+
+it('says why the file cannot be written', async () => {
+  writeFileSync(join(folder, 'docker'), 'not a folder');
+  await expect(enter()).rejects.toMatchObject({ code: 'ERR_STORE', message: expect.stringContaining('docker') });
+});
+
 it('calls Docker Hub what Docker calls it', async () => {
   configure({ auths: { 'https://index.docker.io/v1/': { auth: 'eDp5' } } });
   expect(await find('docker.io')).toEqual({ username: 'x', password: 'y' });
