@@ -1,6 +1,6 @@
 import { DinghyError } from './errors';
 import { matchesContainer, matchesImage } from './filters';
-import type { Image, ImageActions, ImageRecord, PullOptions, RegistryAuth } from './image';
+import type { Image, PresentedImage, PullOptions, RegistryAuth } from './image';
 import { ImageAccess, pullOptionNames } from './image-access';
 import { createLog } from './log';
 import { sweepContainers } from './run/clean';
@@ -49,12 +49,6 @@ const oneShotNames = createOptionNames.filter((name) => !oneShotRefused.includes
 // Once per process and data folder somebody looks for what killed processes left behind.
 const swept = new Set<string>();
 const sweepDelayMs = 50;
-
-/** What an Image is made from. */
-export interface PresentedImage {
-  record: ImageRecord;
-  actions: ImageActions;
-}
 
 /**
  * What a Runtime does, without the classes it hands out: those load with the package, and this with the first Runtime. Options

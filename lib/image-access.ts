@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 
 import { DinghyError, isDinghyError } from './errors';
-import type { Image, ImageActions, ImageRecord, PullOptions, RegistryAuth } from './image';
+import type { Image, ImageActions, ImageRecord, PresentedImage, PullOptions, RegistryAuth } from './image';
 import { lowerFolders } from './layers/chain';
 import { choosePlatform, parsePlatform } from './oci/platform';
 import { canonicalName, parseReference } from './oci/reference';
@@ -86,7 +86,7 @@ export class ImageAccess {
   }
 
   /** What an Image of the store tells, and what it can do. */
-  present(image: StoredImage): { record: ImageRecord; actions: ImageActions } {
+  present(image: StoredImage): PresentedImage {
     const actions: ImageActions = {
       tag: async (_record, reference) => this.#tag(image, reference),
       remove: async (_record, { force }) => this.#remove(image, force),

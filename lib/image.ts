@@ -85,6 +85,12 @@ export interface ImageActions {
   remove(record: ImageRecord, options: { force: boolean }): Promise<void>;
 }
 
+/** What the store knows of an image, for an Image to be made from. */
+export interface PresentedImage {
+  record: ImageRecord;
+  actions: ImageActions;
+}
+
 /** One image in the store. It never changes: another pull of the same tag gives another Image. */
 export class Image {
   /** Digest of its config. */

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 
 import { Container } from './container';
 import type * as EngineModule from './engine';
-import { Image, type ImageActions, type ImageRecord, type PullOptions, type RegistryAuth } from './image';
+import { Image, type PresentedImage, type PullOptions, type RegistryAuth } from './image';
 import type { CreateNetworkOptions, Network } from './networks';
 import type { ContainerProcess } from './run/container-process';
 import type { ExecResult } from './run/exec-result';
@@ -170,6 +170,6 @@ export class Runtime implements AsyncDisposable {
   }
 }
 
-function toImage({ record, actions }: { record: ImageRecord; actions: ImageActions }): Image {
+function toImage({ record, actions }: PresentedImage): Image {
   return new Image(record, actions);
 }
