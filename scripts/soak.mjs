@@ -3,7 +3,7 @@
 //   kills       the demo killed at 100 random moments
 //   lifetimes   containers of every kind, one after the other: neither memory nor descriptors may grow
 // DINGHY_TEST_SEED repeats a run.
-import { fuzzLane, stepsLane } from './lib/lanes.mjs';
+import { chosen, fuzzLane, stepsLane } from './lib/lanes.mjs';
 import { ready, root, run, tool } from './lib/steps.mjs';
 
 const seed = process.env['DINGHY_TEST_SEED'] ?? String(Math.floor(Math.random() * 1e9));
@@ -21,14 +21,9 @@ function lifetimes() {
 }
 
 const parts = { fuzz: () => fuzzLane(minutes * 60).failed, kills, lifetimes };
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !Object.hasOwn(parts, name));
-if (unknown.length > 0) {
-  console.error(`no such part: ${unknown.join(' ')}; there are: ${Object.keys(parts).join(' ')}`);
-  process.exit(2);
-}
+const names = chosen('part', parts);
 ready('test');
 console.log(`seed ${seed}`);
-const failed = (wanted.length > 0 ? wanted : Object.keys(parts)).filter((name) => parts[name]() !== 0);
+const failed = names.filter((name) => parts[name]() !== 0);
 console.log(failed.length > 0 ? `failed: ${failed.join(' ')} (seed ${seed})` : `all held (seed ${seed})`);
 process.exitCode = failed.length > 0 ? 1 : 0;

@@ -2,6 +2,7 @@
 // is the sum of all lanes. In CI a skipped test is a failure: there the machine has all that tests need.
 import {
   checkSteps,
+  chosen,
   countsLine,
   fuzzLane,
   gypLane,
@@ -26,15 +27,9 @@ const lanes = {
   e2e: () => jestLane('e2e'),
 };
 
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !Object.hasOwn(lanes, name));
-if (unknown.length > 0) {
-  console.error(`no such lane: ${unknown.join(' ')}; there are: ${Object.keys(lanes).join(' ')}`);
-  process.exit(2);
-}
-
+const names = chosen('lane', lanes);
 ready('test');
-const counts = (wanted.length > 0 ? wanted : Object.keys(lanes)).map((name) => lanes[name]());
+const counts = names.map((name) => lanes[name]());
 const sum = total(counts);
 if (isCi && sum.skipped > 0) console.log('skipped tests are failures in CI');
 console.log(countsLine(sum));

@@ -20,6 +20,17 @@ export const total = (counts) =>
 /** The one line that says how it went; CI reads the last of them. */
 export const countsLine = ({ passed, failed, skipped }) => `${passed} passed, ${failed} failed, ${skipped} skipped`;
 
+/** Of the things this script can do those named on its command line, or all. An unknown name ends it. */
+export function chosen(kind, all) {
+  const wanted = process.argv.slice(2);
+  const unknown = wanted.filter((name) => !Object.hasOwn(all, name));
+  if (unknown.length > 0) {
+    console.error(`no such ${kind}: ${unknown.join(' ')}; there are: ${Object.keys(all).join(' ')}`);
+    process.exit(2);
+  }
+  return wanted.length > 0 ? wanted : Object.keys(all);
+}
+
 function report(name, count) {
   console.log(`${name}: ${countsLine(count)}`);
   return count;
