@@ -1,8 +1,4 @@
-import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-
-import { Bench, cliPath } from '../support/e2e';
+import { Bench, dinghyAs, type Ended } from '../support/e2e';
 
 // A user id that stands in no file of the host: no name, no home, no range of sub-ids.
 const uid = 64_123;
@@ -12,27 +8,15 @@ let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
   bench = await Bench.open({ busybox: '1' });
-  const home = join(bench.folder, 'home');
-  mkdirSync(home);
-  chownSync(home, uid, uid);
-  chmodSync(bench.folder, 0o755);
-  env = {
-    PATH: process.env['PATH'],
-    HOME: home,
-    DINGHY_ROOT: join(home, 'root'),
-    DINGHY_STATE: join(home, 'state'),
-    DINGHY_MIRROR: bench.registry.host,
-  };
+  env = bench.homeOf(uid);
 }, 600_000);
 
 afterAll(async () => {
   await bench.close();
 });
 
-function dinghy(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const argv = ['--reuid', String(uid), '--regid', String(uid), '--clear-groups', process.execPath, cliPath, ...args];
-  const { status, stdout, stderr } = spawnSync('setpriv', argv, { env, encoding: 'utf8', timeout: 60_000, cwd: '/' });
-  return { status, stdout, stderr };
+function dinghy(...args: string[]): Ended {
+  return dinghyAs(['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups'], env, args);
 }
 
 test('info says it is rootless, and usable', () => {

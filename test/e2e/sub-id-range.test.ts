@@ -1,8 +1,7 @@
-import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { Bench, cliPath } from '../support/e2e';
+import { Bench, dinghyAs, type Ended } from '../support/e2e';
 
 // A user with ranges of subordinate ids (subuid(5)), whom this host need not know: each command runs in a mount namespace of its own,
 // where passwd, subuid and subgid tell of her.
@@ -10,18 +9,14 @@ const uid = 64_124;
 const range = { start: 300_000_000, length: 65_536 };
 
 let bench: Bench;
-let home: string;
 let env: NodeJS.ProcessEnv;
 let script: string;
 
 beforeAll(async () => {
   bench = await Bench.open({ busybox: '1' });
-  home = join(bench.folder, 'home');
-  mkdirSync(home);
-  chownSync(home, uid, uid);
-  chmodSync(bench.folder, 0o755);
+  env = bench.homeOf(uid);
   const files = {
-    passwd: `${readFileSync('/etc/passwd', 'utf8')}sailor:x:${uid}:${uid}::${home}:/bin/sh\n`,
+    passwd: `${readFileSync('/etc/passwd', 'utf8')}sailor:x:${uid}:${uid}::${env['HOME']}:/bin/sh\n`,
     subuid: `sailor:${range.start}:${range.length}\n`,
     subgid: `sailor:${range.start}:${range.length}\n`,
   };
@@ -31,23 +26,14 @@ beforeAll(async () => {
     return `mount --bind ${path} /etc/${name}`;
   });
   script = `${mounts.join(' && ')} && exec setpriv --reuid ${uid} --regid ${uid} --clear-groups "$@"`;
-  env = {
-    PATH: process.env['PATH'],
-    HOME: home,
-    DINGHY_ROOT: join(home, 'root'),
-    DINGHY_STATE: join(home, 'state'),
-    DINGHY_MIRROR: bench.registry.host,
-  };
 }, 600_000);
 
 afterAll(async () => {
   await bench.close();
 });
 
-function dinghy(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const argv = ['--mount', 'sh', '-c', script, 'sh', process.execPath, cliPath, ...args];
-  const { status, stdout, stderr } = spawnSync('unshare', argv, { env, encoding: 'utf8', timeout: 60_000, cwd: '/' });
-  return { status, stdout, stderr };
+function dinghy(...args: string[]): Ended {
+  return dinghyAs(['unshare', '--mount', 'sh', '-c', script, 'sh'], env, args);
 }
 
 test('every id of the range is there: files are given away, and programs run as other users', () => {
@@ -69,5 +55,5 @@ test('what belongs to ids of the range is removed with the container', () => {
   expect(dinghy(...args)).toMatchObject({ status: 0, stderr: '' });
   expect(dinghy('exec', 'mine', 'id', '-u')).toMatchObject({ status: 0, stdout: '0\n' });
   expect(dinghy('rm', '-f', 'mine')).toMatchObject({ status: 0, stdout: 'mine\n' });
-  expect(readdirSync(join(home, 'root', 'containers'))).toEqual([]);
+  expect(readdirSync(join(env['DINGHY_ROOT']!, 'containers'))).toEqual([]);
 });

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { RealRegistry, TestImage } from './real-registry';
@@ -7,6 +8,21 @@ import { removeFolder, temporaryFolder } from './temporary-folder';
 
 export const repository = join(__dirname, '..', '..');
 export const cliPath = join(repository, 'dist/cli/main.js');
+
+/** How a program ended. */
+export interface Ended {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** The command line behind a program that changes who asks, to its end. */
+export function dinghyAs(argv: readonly [string, ...string[]], env: NodeJS.ProcessEnv, args: readonly string[]): Ended {
+  const [program, ...before] = argv;
+  const options = { env, encoding: 'utf8', timeout: 60_000, cwd: '/' } as const;
+  const { status, stdout, stderr } = spawnSync(program, [...before, process.execPath, cliPath, ...args], options);
+  return { status, stdout, stderr };
+}
 
 /** A registry with real images, and folders for a runtime that pulls from it; all of it is gone after `close()`. */
 export class Bench {
@@ -40,8 +56,23 @@ export class Bench {
     return { PATH, HOME, DINGHY_ROOT: this.root, DINGHY_STATE: this.state, DINGHY_MIRROR: this.registry.host };
   }
 
+  /** For another user's processes that use dinghy: a home is made, with data and run-time folder in it. */
+  homeOf(uid: number): NodeJS.ProcessEnv {
+    const home = join(this.folder, 'home');
+    mkdirSync(home);
+    chownSync(home, uid, uid);
+    chmodSync(this.folder, 0o755);
+    return {
+      PATH: process.env['PATH'],
+      HOME: home,
+      DINGHY_ROOT: join(home, 'root'),
+      DINGHY_STATE: join(home, 'state'),
+      DINGHY_MIRROR: this.registry.host,
+    };
+  }
+
   /** The command line, to its end. */
-  cli(args: readonly string[], input = ''): { status: number | null; stdout: string; stderr: string } {
+  cli(args: readonly string[], input = ''): Ended {
     const options = { env: this.env, input, encoding: 'utf8', timeout: 60_000 } as const;
     const { status, stdout, stderr } = spawnSync(process.execPath, [cliPath, ...args], options);
     return { status, stdout, stderr };
