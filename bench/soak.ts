@@ -57,12 +57,15 @@ function expectEqual(actual: unknown, expected: unknown): void {
 
 interface Usage {
   megabytes: number;
+  /** Of JavaScript: what RSS hides behind the allocators' moods. */
+  heap: number;
   descriptors: number;
 }
 
 function usage(): Usage {
   globalThis.gc?.();
-  return { megabytes: process.memoryUsage().rss / 1e6, descriptors: readdirSync('/proc/self/fd').length };
+  const { rss, heapUsed } = process.memoryUsage();
+  return { megabytes: rss / 1e6, heap: heapUsed / 1e6, descriptors: readdirSync('/proc/self/fd').length };
 }
 
 async function main(): Promise<void> {
@@ -89,9 +92,10 @@ async function main(): Promise<void> {
   console.log(`${done} rounds, ${failures.length} failures`);
   if (early) {
     console.log(
-      `memory ${early.megabytes.toFixed(0)} -> ${late.megabytes.toFixed(0)} MB, descriptors ${early.descriptors} -> ${late.descriptors}`,
+      `memory ${early.megabytes.toFixed(0)} -> ${late.megabytes.toFixed(0)} MB, heap ${early.heap.toFixed(1)} -> ${late.heap.toFixed(1)} MB, descriptors ${early.descriptors} -> ${late.descriptors}`,
     );
     if (late.megabytes > early.megabytes * 1.5 + 20) failures.push('memory has grown');
+    if (late.heap > early.heap + 3) failures.push('the heap has grown');
     if (late.descriptors > early.descriptors + 5) failures.push('descriptors have leaked');
   }
   [...new Set(failures)].slice(0, 20).forEach((line) => console.log(line));

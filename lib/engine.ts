@@ -252,6 +252,8 @@ export class Engine {
     const control = ContainerControl.adopt(context, await createContainer(context, source, settings));
     if (control.isOwned) {
       this.#owned.add(control);
+      // A Runtime may live for months and run a million containers.
+      control.onGone(() => this.#owned.delete(control));
     }
     if (this.#closing) {
       await control.discard();

@@ -52,6 +52,16 @@ export class ContainerControl {
     return this.#lifeline !== undefined;
   }
 
+  /** Calls the listener once an owned one is gone with all its files: nothing is left that must be closed. */
+  onGone(listener: () => void): void {
+    void this.#lifeline?.control.closed.then(() => {
+      // A killed supervisor leaves files, which close() removes.
+      if (!existsSync(this.places.bundle)) {
+        listener();
+      }
+    });
+  }
+
   /** The supervisor has read the configuration. @throws what it refused */
   async opened(): Promise<void> {
     await this.#opened;
@@ -327,11 +337,15 @@ export class ContainerControl {
     previous: SupervisorState | undefined,
     signal: AbortSignal | undefined,
   ): Promise<SupervisorState | undefined> {
-    await abortable(link.subscribe(), signal).catch((error: unknown) => {
-      if ((error as DinghyError).code !== 'ERR_SUPERVISOR') {
-        throw error;
-      }
-    });
+    // Not again where it follows already: were the supervisor gone, the request's failure (EPIPE) would destroy the socket, and with it
+    // the last words that lie there unread.
+    if (!link.state) {
+      await abortable(link.subscribe(), signal).catch((error: unknown) => {
+        if ((error as DinghyError).code !== 'ERR_SUPERVISOR') {
+          throw error;
+        }
+      });
+    }
     for (;;) {
       const { state, version } = link;
       if (state && hasEnded(state, previous)) {
