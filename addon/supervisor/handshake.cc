@@ -30,16 +30,16 @@ sys::Result<void> take_hello(int control, const Frame& frame, FirstRequest& firs
 sys::Result<FirstRequest> read_first_request(int control) {
   FirstRequest first;
   bool greeted = false;
-  std::string data(kReadSize, '\0');
+  char data[kReadSize];
   for (;;) {
     Frame frame;
     const FrameReader::Next next = first.reader.next(frame);
     if (next == FrameReader::Next::kBroken) return sys::error("hello", "what arrived is not a frame", EPROTO);
     if (next == FrameReader::Next::kMore) {
-      const ssize_t size = read(control, data.data(), data.size());
+      const ssize_t size = read(control, data, sizeof data);
       if (size < 0 && errno == EINTR) continue;
       if (size <= 0) return sys::errno_error("read control socket", {}, size == 0 ? ECONNRESET : errno);
-      first.reader.append(data.data(), static_cast<size_t>(size));
+      first.reader.append(data, static_cast<size_t>(size));
       continue;
     }
     const auto type = static_cast<FrameType>(frame.type);

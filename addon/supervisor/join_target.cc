@@ -50,7 +50,7 @@ sys::Result<JoinTarget> ask_for_target(const std::string& path) {
 
   FrameReader reader;
   std::vector<sys::Fd> fds;
-  std::string data(kReadSize, '\0');
+  char data[kReadSize];
   for (;;) {
     Frame frame;
     const FrameReader::Next next = reader.next(frame);
@@ -59,11 +59,11 @@ sys::Result<JoinTarget> ask_for_target(const std::string& path) {
       if (static_cast<FrameType>(frame.type) == FrameType::kReply) return parse_reply(frame.payload, std::move(fds));
       continue;
     }
-    auto received = sys::receive_fds(socket->get(), data.data(), data.size());
+    auto received = sys::receive_fds(socket->get(), data, sizeof data);
     if (!received) return received.take_failure();
     if (received->size == 0) return sys::error("join", "the container has just ended", ESRCH);
     for (sys::Fd& fd : received->fds) fds.push_back(std::move(fd));
-    reader.append(data.data(), received->size);
+    reader.append(data, received->size);
   }
 }
 

@@ -79,14 +79,18 @@ void Stdio::started(sys::Fd master) {
   flush_input();
 }
 
+char* Stdio::buffer() {
+  if (!buffer_) buffer_.reset(new char[kReadSize]);
+  return buffer_.get();
+}
+
 // False when the stream has come to its end.
 bool Stdio::read_source(Source& source) {
-  if (buffer_.empty()) buffer_.resize(kReadSize);
-  const ssize_t size = read(source.fd.get(), buffer_.data(), buffer_.size());
+  const ssize_t size = read(source.fd.get(), buffer(), kReadSize);
   // A pty's master gives EIO when the last slave is closed.
   if (size < 0) return errno == EAGAIN || errno == EINTR;
   if (size == 0) return false;
-  log_.append(source.stream, buffer_.data(), static_cast<size_t>(size));
+  log_.append(source.stream, buffer(), static_cast<size_t>(size));
   on_output_();
   return true;
 }
@@ -99,15 +103,14 @@ void Stdio::close_source(Source& source) {
 }
 
 void Stdio::drain() {
-  if (buffer_.empty()) buffer_.resize(kReadSize);
   for (Source& source : sources_) {
     if (!source.fd) continue;
     // With the host's pid namespace somebody may go on writing: only what fits in the pipe can be from before the end.
     for (size_t drained = 0; drained < kDrainLimit;) {
-      const ssize_t size = read(source.fd.get(), buffer_.data(), buffer_.size());
+      const ssize_t size = read(source.fd.get(), buffer(), kReadSize);
       if (size < 0 && errno == EINTR) continue;
       if (size <= 0) break;
-      log_.append(source.stream, buffer_.data(), static_cast<size_t>(size));
+      log_.append(source.stream, buffer(), static_cast<size_t>(size));
       drained += static_cast<size_t>(size);
     }
   }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,7 @@ class Stdio {
 
   sys::Result<int> open_output(Stream stream);
   void add_source(Stream stream, sys::Fd fd);
+  char* buffer();
   bool read_source(Source& source);
   void close_source(Source& source);
   void flush_input();
@@ -63,7 +65,8 @@ class Stdio {
   LogWriter& log_;
   std::function<void()> on_output_;
   std::function<void()> on_input_room_;
-  std::string buffer_;
+  // Not a string, whose zeroes would be written to pages that no output may ever need.
+  std::unique_ptr<char[]> buffer_;
   std::vector<Source> sources_;
   std::vector<sys::Fd> child_ends_;
   sys::Fd input_;      // a pipe; under a terminal its master is among the sources

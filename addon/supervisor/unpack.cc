@@ -178,13 +178,13 @@ sys::Result<std::string> unpack(const rapidjson::Document& document) {
 // `i<path>\0`, `w<path>\0`, `l<path>\0<target>\0`, to the end of the input.
 sys::Result<void> read_findings(layer::MendRequest& request) {
   std::string input;
-  std::string data(kReadSize, '\0');
+  char data[kReadSize];
   for (;;) {
-    const ssize_t size = read(kInputFd, data.data(), data.size());
+    const ssize_t size = read(kInputFd, data, sizeof data);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return sys::errno_error("read findings");
     if (size == 0) break;
-    input.append(data, 0, static_cast<size_t>(size));
+    input.append(data, static_cast<size_t>(size));
   }
   if (!input.empty() && input.back() != '\0') return sys::error("read findings", "they end in the middle", EPROTO);
   size_t at = 0;

@@ -55,9 +55,14 @@ Result<void> write_knob(int dir, const char* path, std::string_view data) {
 
 Result<void> replace_file(int dir, const char* name, std::string_view data, mode_t mode, bool sync) {
   const std::string temporary = std::string(".") + name + ".new";
-  // A crash may have left one behind; O_EXCL keeps a planted link from being written through.
-  ::unlinkat(dir, temporary.c_str(), 0);
-  auto fd = open(dir, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  // O_EXCL keeps a planted link from being written through.
+  constexpr int kNew = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+  auto fd = open(dir, temporary.c_str(), kNew, mode);
+  if (!fd && fd.failure().err == EEXIST) {
+    // A crash left it behind.
+    ::unlinkat(dir, temporary.c_str(), 0);
+    fd = open(dir, temporary.c_str(), kNew, mode);
+  }
   if (!fd) return fd.take_failure();
   auto written = write_all(fd->get(), data);
   if (written && sync && ::fsync(fd->get()) != 0) written = errno_error("fsync", name);
