@@ -6,21 +6,33 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <string>
 
 namespace jail {
 namespace {
 
-// Which capabilities exist and may still be gained. PR_CAPBSET_READ fails beyond the kernel's last one.
-uint64_t bounding_set(int& last) {
-  uint64_t mask = 0;
-  for (last = 0; last < 64; last++) {
-    const int present = prctl(PR_CAPBSET_READ, last, 0, 0, 0);
-    if (present < 0) break;
-    if (present == 1) mask |= uint64_t{1} << static_cast<unsigned>(last);
+constexpr int kMaxCapabilities = 64;
+
+// What this process has, which is all that it can keep.
+sys::Result<uint64_t> own_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  if (syscall(SYS_capget, &header, data) != 0) return sys::errno_error("capget");
+  return data[0].permitted | uint64_t{data[1].permitted} << 32U;
+}
+
+// Of those that exist: the kernel says EINVAL beyond its last one. One that was dropped before may be dropped again.
+sys::Result<void> limit_bounding_set(uint64_t wanted) {
+  for (int capability = 0; capability < kMaxCapabilities; capability++) {
+    if ((wanted & uint64_t{1} << static_cast<unsigned>(capability)) != 0) continue;
+    if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) continue;
+    if (errno == EINVAL) break;
+    // Without CAP_SETPCAP nothing can be dropped, and nothing needs to be where it is gone already.
+    if (errno == EPERM && prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 0) continue;
+    return sys::errno_error("drop capabilities");
   }
-  last--;
-  return mask;
+  return {};
 }
 
 sys::Result<void> set_capabilities(uint64_t effective, uint64_t permitted) {
@@ -58,17 +70,13 @@ sys::Result<void> set_ids(const Identity& who, bool rootless) {
 }  // namespace
 
 sys::Result<void> become(const Identity& who, const Capabilities& wanted, bool rootless) {
-  int last = 0;
-  const uint64_t bounding = bounding_set(last);
-  for (int capability = 0; capability <= last; capability++) {
-    const uint64_t bit = uint64_t{1} << static_cast<unsigned>(capability);
-    if ((wanted.bounding & bit) != 0 || (bounding & bit) == 0) continue;
-    if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) return sys::errno_error("drop capabilities");
-  }
+  auto own = own_capabilities();
+  if (!own) return own.take_failure();
+  SYS_TRY(limit_bounding_set(wanted.bounding));
   // Otherwise leaving uid 0 clears the permitted set before the wanted part can be kept.
   if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return sys::errno_error("keep capabilities");
   SYS_TRY(set_ids(who, rootless));
-  const uint64_t permitted = wanted.permitted & bounding & wanted.bounding;
+  const uint64_t permitted = wanted.permitted & *own & wanted.bounding;
   SYS_TRY(set_capabilities(wanted.effective & permitted, permitted));
   if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0) return sys::errno_error("keep capabilities");
   // Gone already with the inheritable set (capabilities(7)); said again, because a mistake here is CVE-2022-24769.

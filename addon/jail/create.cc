@@ -160,6 +160,9 @@ sys::Result<void> wait(Init& init, Point point) {
       case sync::Kind::kMaster:
         init.master = std::move(message->fd);
         continue;
+      case sync::Kind::kNetwork:
+        init.network = std::move(message->fd);
+        continue;
       case sync::Kind::kPoint:
         if (message->value == static_cast<int32_t>(point)) return {};
         break;

@@ -71,13 +71,18 @@ sys::Result<void> make_node(int dev, const Device& device) {
   if (inner.empty()) return sys::errno_error(step, device.path, EINVAL);
   const size_t slash = inner.rfind('/');
   const std::string name = slash == std::string::npos ? inner : inner.substr(slash + 1);
-  auto parent = make_target(dev, slash == std::string::npos ? "" : inner.substr(0, slash), TargetKind::kFolder);
-  if (!parent) return parent.take_failure();
+  sys::Fd folder;
+  if (slash != std::string::npos) {
+    auto made = make_target(dev, inner.substr(0, slash), TargetKind::kFolder);
+    if (!made) return made.take_failure();
+    folder = std::move(*made);
+  }
+  const int parent = folder ? folder.get() : dev;
 
   const mode_t mode = type_bits(device.type) | device.mode;
-  if (mknodat(parent->get(), name.c_str(), mode, makedev(device.major, device.minor)) == 0) {
+  if (mknodat(parent, name.c_str(), mode, makedev(device.major, device.minor)) == 0) {
     if ((device.uid != 0 || device.gid != 0) &&
-        fchownat(parent->get(), name.c_str(), device.uid, device.gid, AT_SYMLINK_NOFOLLOW) != 0) {
+        fchownat(parent, name.c_str(), device.uid, device.gid, AT_SYMLINK_NOFOLLOW) != 0) {
       return sys::errno_error(step, device.path);
     }
     return {};
@@ -86,7 +91,7 @@ sys::Result<void> make_node(int dev, const Device& device) {
   if (errno == EEXIST) return {};
   // In a user namespace the kernel refuses all nodes but the overlay's whiteout.
   if (errno != EPERM || device.type == 'p') return sys::errno_error(step, device.path);
-  return bind_node(parent->get(), name, device);
+  return bind_node(parent, name, device);
 }
 
 }  // namespace

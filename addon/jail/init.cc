@@ -1,5 +1,6 @@
 #include "jail/init.h"
 
+#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -17,7 +18,9 @@
 #include "jail/procfs.h"
 #include "jail/rootfs.h"
 #include "jail/stdio.h"
+#include "jail/sync.h"
 #include "jail/terminal.h"
+#include "sys/small_file.h"
 
 namespace jail {
 namespace {
@@ -61,6 +64,13 @@ sys::Result<void> bring_loopback_up() {
   return {};
 }
 
+// From here, and not by our pid from outside: a process in a user namespace may not look at one that is not dumpable.
+sys::Result<void> hand_over_network(int sync) {
+  auto network = sys::open(AT_FDCWD, "/proc/self/ns/net", O_RDONLY);
+  if (!network) return network.take_failure();
+  return sync::send(sync, sync::Kind::kNetwork, 0, network->get());
+}
+
 sys::Result<void> set_names(const Spec& spec) {
   if (!is_new(spec, CLONE_NEWUTS)) return {};
   if (!spec.hostname.empty() && sethostname(spec.hostname.data(), spec.hostname.size()) != 0) {
@@ -72,19 +82,21 @@ sys::Result<void> set_names(const Spec& spec) {
   return {};
 }
 
-sys::Result<void> write_process_settings(const Spec& spec) {
-  if (spec.sysctls.empty() && !spec.process.oom_score_adj) return {};
+// The procfs they were written through, when there were any.
+sys::Result<sys::Fd> write_process_settings(const Spec& spec) {
+  if (spec.sysctls.empty() && !spec.process.oom_score_adj) return sys::Fd();
   auto proc = private_procfs();
-  if (!proc) return proc.take_failure();
+  if (!proc) return proc;
   SYS_TRY(set_sysctls(proc->get(), spec));
-  if (!spec.process.oom_score_adj) return {};
+  if (!spec.process.oom_score_adj) return proc;
   // A non-dumpable process's files belong to the host's root, which in a user namespace is nobody. Init is alone in its
   // namespaces at this point, and its memory holds nothing secret yet.
   if (spec.rootless) (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   auto written = write_procfs(proc->get(), std::to_string(getpid()) + "/oom_score_adj",
                               std::to_string(*spec.process.oom_score_adj));
   if (spec.rootless) (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  return written;
+  if (!written) return written.take_failure();
+  return proc;
 }
 
 sys::Result<Terminal> make_terminal(const Spec& spec, const Mounted& mounted) {
@@ -105,10 +117,11 @@ sys::Result<Terminal> build_root(const InitPlan& plan) {
   auto sources = open_sources(spec);
   if (!sources) return sources.take_failure();
   SYS_TRY(stop_propagation());
-  SYS_TRY(write_process_settings(spec));
+  auto proc = write_process_settings(spec);
+  if (!proc) return proc.take_failure();
   auto root = mount_rootfs(spec.rootfs);
   if (!root) return root.take_failure();
-  auto mounted = mount_all(root->get(), spec, std::move(*sources), plan.cgroup);
+  auto mounted = mount_all(root->get(), spec, {std::move(*sources), std::move(*proc)}, plan.cgroup);
   if (!mounted) return mounted.take_failure();
   auto terminal = make_terminal(spec, *mounted);
   if (!terminal) return terminal;
@@ -127,7 +140,10 @@ sys::Error init(const InitPlan& plan) {
   SYS_TRY(close_inherited(plan));
   SYS_TRY(join_cgroups(plan.cgroup_procs));
   SYS_TRY(enter_namespaces(plan));
-  if (is_new(spec, CLONE_NEWNET)) SYS_TRY(bring_loopback_up());
+  if (is_new(spec, CLONE_NEWNET)) {
+    SYS_TRY(bring_loopback_up());
+    SYS_TRY(hand_over_network(plan.sync));
+  }
   SYS_TRY(stand_at(plan.sync, Point::kNamespaces));
 
   umask(0);

@@ -32,8 +32,9 @@ struct Stdio {
 struct Init {
   pid_t pid = -1;  // in the caller's pid namespace
   sys::Fd pidfd;
-  sys::Fd sync;    // SOCK_SEQPACKET: points, errors, the pty master. Readable when wait() will not block
-  sys::Fd master;  // the pty's master, once kRootfs is reached, under a tty
+  sys::Fd sync;     // SOCK_SEQPACKET: points, errors, the pty master. Readable when wait() will not block
+  sys::Fd master;   // the pty's master, once kRootfs is reached, under a tty
+  sys::Fd network;  // its network namespace, once kNamespaces is reached, when it has a new one
 };
 
 // The process exists and runs towards kNamespaces. Nothing of it remains if this fails.

@@ -14,6 +14,7 @@
 #include "jail/devices.h"
 #include "jail/file_systems.h"
 #include "jail/mount_options.h"
+#include "jail/procfs.h"
 #include "jail/target.h"
 #include "sys/kernel.h"
 
@@ -125,7 +126,8 @@ void inherit_mode(MountOptions& options, int target) {
 
 class Mounter {
  public:
-  Mounter(int root, const Spec& spec, const Cgroup& cgroup) : root_(root), spec_(spec), cgroup_(cgroup) {}
+  Mounter(int root, const Spec& spec, sys::Fd proc, const Cgroup& cgroup)
+      : root_(root), spec_(spec), proc_(std::move(proc)), cgroup_(cgroup) {}
 
   sys::Result<void> mount(const Mount& mount, const sys::Fd& source) {
     const std::string inner = clean_path(mount.destination);
@@ -172,7 +174,10 @@ class Mounter {
     return failure;
   }
 
-  [[nodiscard]] sys::Result<sys::Fd> make(const Mount& mount, MountOptions options, int target) const {
+  [[nodiscard]] sys::Result<sys::Fd> make(const Mount& mount, MountOptions options, int target) {
+    if (mount.type == "proc" && proc_ && options.data.empty() && options.set == kProcfsAttributes) {
+      return std::move(proc_);
+    }
     if (mount.type == "tmpfs") inherit_mode(options, target);
     if (mount.type == "devpts" && spec_.rootless) {
       // Group 5 (tty) may have no place in the map, and then the whole mount would be refused.
@@ -213,6 +218,7 @@ class Mounter {
 
   int root_;
   const Spec& spec_;
+  sys::Fd proc_;
   const Cgroup& cgroup_;
   Mounted mounted_;
 };
@@ -237,11 +243,11 @@ sys::Result<std::vector<sys::Fd>> open_sources(const Spec& spec) {
   return sources;
 }
 
-sys::Result<Mounted> mount_all(int root, const Spec& spec, std::vector<sys::Fd> sources, const Cgroup& cgroup) {
-  Mounter mounter(root, spec, cgroup);
+sys::Result<Mounted> mount_all(int root, const Spec& spec, Prepared prepared, const Cgroup& cgroup) {
+  Mounter mounter(root, spec, std::move(prepared.proc), cgroup);
   for (size_t i = 0; i < spec.mounts.size(); i++) {
-    SYS_TRY(mounter.mount(spec.mounts[i], sources[i]));
-    sources[i].reset();
+    SYS_TRY(mounter.mount(spec.mounts[i], prepared.sources[i]));
+    prepared.sources[i].reset();
   }
   return mounter.take();
 }

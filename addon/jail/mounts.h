@@ -14,6 +14,12 @@ namespace jail {
 // for other types. To be called before stop_propagation(), so that a "shared" one stays a peer of the host's mount.
 sys::Result<std::vector<sys::Fd>> open_sources(const Spec& spec);
 
+// What is mounted but not yet attached.
+struct Prepared {
+  std::vector<sys::Fd> sources;  // of open_sources()
+  sys::Fd proc;                  // a private_procfs(), maybe: for /proc, when that is to have the same attributes
+};
+
 // What later steps need of what was mounted.
 struct Mounted {
   sys::Fd dev;     // the tmpfs on /dev, when the specification has one
@@ -22,6 +28,6 @@ struct Mounted {
 
 // All of spec.mounts are in place below `root`, in their order, /dev is populated and volumes are filled. umask must be
 // 0.
-sys::Result<Mounted> mount_all(int root, const Spec& spec, std::vector<sys::Fd> sources, const Cgroup& cgroup);
+sys::Result<Mounted> mount_all(int root, const Spec& spec, Prepared prepared, const Cgroup& cgroup);
 
 }  // namespace jail

@@ -26,9 +26,11 @@ bool starts_with(std::string_view text, std::string_view prefix) { return text.s
 sys::Result<sys::Fd> private_procfs() {
   const sys::Fd context(sys::fsopen("proc", FSOPEN_CLOEXEC));
   if (!context) return sys::errno_error("mount /proc");
-  if (sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+  if (sys::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", "proc", 0) != 0 ||
+      sys::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
     return sys::errno_error("mount /proc");
-  sys::Fd proc(sys::fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+  }
+  sys::Fd proc(sys::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(kProcfsAttributes)));
   if (!proc) return sys::errno_error("mount /proc");
   return proc;
 }

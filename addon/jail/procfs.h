@@ -2,6 +2,9 @@
 // (CVE-2025-52881).
 #pragma once
 
+#include <sys/mount.h>
+
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,7 +16,8 @@
 
 namespace jail {
 
-// A detached procfs of the caller's pid namespace.
+// A detached procfs of the caller's pid namespace, with these mount attributes.
+constexpr uint64_t kProcfsAttributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 sys::Result<sys::Fd> private_procfs();
 
 // `path` below `proc`, with no links and no mounts on the way, was given `data`.

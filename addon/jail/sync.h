@@ -9,11 +9,12 @@
 namespace jail::sync {
 
 enum class Kind : uint8_t {
-  kPoint = 1,   // child → parent: stands at Point(value)
-  kGo = 2,      // parent → child: leave Point(value)
-  kMaster = 3,  // child → parent: the pty's master is attached
-  kError = 4,   // child → parent: failed, and is about to end
-  kPid = 5,     // join's helper → parent: the process is pid `value`
+  kPoint = 1,    // child → parent: stands at Point(value)
+  kGo = 2,       // parent → child: leave Point(value)
+  kMaster = 3,   // child → parent: the pty's master is attached
+  kError = 4,    // child → parent: failed, and is about to end
+  kPid = 5,      // join's helper → parent: the process is pid `value`
+  kNetwork = 6,  // child → parent: its new network namespace is attached
 };
 
 struct Message {

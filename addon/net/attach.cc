@@ -7,7 +7,6 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,37 +38,6 @@ sys::Result<void> in_namespace(int netns, const std::function<sys::Result<void>(
   // Not abort(3): PID 1 of a pid namespace does not die of its own SIGABRT, and glibc then spins.
   if (setns(home.get(), CLONE_NEWNET) != 0) _exit(kLostNamespace);
   return result;
-}
-
-// A process in a user namespace may enter the container's network, which that owns, but not come back to the host's.
-bool can_come_back() {
-  sys::Fd home(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-  return home && setns(home.get(), CLONE_NEWNET) == 0;
-}
-
-// `work` in another network namespace, by a child that stays there. Only the kernel's number of a failure comes back.
-sys::Result<void> in_child(int netns, const char* step, const std::function<sys::Result<void>()>& work) {
-  const pid_t child = fork();
-  if (child < 0) return sys::errno_error("fork");
-  if (child == 0) {
-    if (setns(netns, CLONE_NEWNET) != 0) _exit(errno);
-    auto result = work();
-    _exit(result ? 0 : result.failure().err);
-  }
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return sys::errno_error("waitpid");
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return sys::errno_error(step, {}, WIFEXITED(status) ? WEXITSTATUS(status) : EINTR);
-}
-
-sys::Result<void> loopback_up() {
-  auto socket = Netlink::create(NETLINK_ROUTE);
-  if (!socket) return socket.take_failure();
-  Batch batch;
-  begin_set_link(batch, "lo up", kLoopbackIndex, true);
-  return socket->talk(batch);
 }
 
 // Both ends exist and are down; the container's is born in its namespace: a move afterwards would cost an RCU grace
@@ -175,10 +143,6 @@ sys::Result<void> configure_inside(Netlink& socket, const Addresses& addresses) 
 }  // namespace
 
 std::string link_name(std::string_view id) { return "dgy" + std::string(id.substr(0, 12)); }
-
-sys::Result<void> bring_up_loopback(int netns) {
-  return can_come_back() ? in_namespace(netns, loopback_up) : in_child(netns, "lo up", loopback_up);
-}
 
 sys::Result<std::string> attach_link(const Config& config, std::string_view id, int netns) {
   auto addresses = parse_addresses(config);

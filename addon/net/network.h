@@ -69,9 +69,6 @@ sys::Result<Attachment> attach(const Config& config, std::string_view id, int ne
 sys::Result<std::string> attach_link(const Config& config, std::string_view id, int netns);
 sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id);
 
-// Only lo is up (mode 'none').
-sys::Result<void> bring_up_loopback(int netns);
-
 // The veth is gone, and if it was the bridge's last port, the bridge too, and net.ipv4.ip_forward is what it was before
 // the first bridge. Idempotent. The rules go when Attachment::rules is closed.
 sys::Result<void> detach(const Config& config, std::string_view id);

@@ -58,7 +58,7 @@ void Container::start(Done done) {
 }
 
 sys::Result<void> Container::begin_start() {
-  SYS_TRY(network_.prepare(config_.spec));
+  SYS_TRY(network_.prepare());
   if (!config_.spec.cgroups_path.empty()) {
     auto cgroup = jail::Cgroup::create(config_.spec.cgroups_path, config_.spec.resources, config_.spec.rootless);
     if (!cgroup) return cgroup.take_failure();
@@ -85,6 +85,7 @@ sys::Result<void> Container::advance() {
     case jail::Point::kNamespaces:
       // The network namespace is ours and exists already, so it is connected while init mounts.
       next_point_ = jail::Point::kRootfs;
+      if (init_.network) network_.adopt(std::move(init_.network), config_.spec);
       SYS_TRY(jail::release(init_, jail::Point::kNamespaces));
       return network_.connect();
     case jail::Point::kRootfs:
@@ -126,7 +127,8 @@ void Container::fail_start(const sys::Error& failure) {
     sys::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
     reap(init_.pidfd);
   }
-  clear_process();
+  end_process();
+  remove_cgroup();
   network_.close();
   config_.spec.namespaces = config_.namespaces_as_written;
   state_.error = failure.step + ": " + describe(failure);
@@ -212,24 +214,33 @@ void Container::record_exit(int code, int signal) {
   state_.exit_code = code;
   state_.signal = signal;
   state_.finished_at = now_text();
-  clear_process();
+  end_process();
   publish();
   for (const Done& waiter : std::exchange(end_waiters_, {})) waiter(nullptr);
+  // Nobody needs to wait for the kernel to take down an empty one.
+  remove_cgroup();
   observer_.settled();
 }
 
-// What belonged to one run of the program is gone.
-void Container::clear_process() {
+// Nothing of one run of the program runs any more, and nothing waits for it.
+void Container::end_process() {
   loop_.cancel(stop_timer_);
   if (init_.sync) loop_.forget(init_.sync.get());
   if (init_.pidfd) loop_.forget(init_.pidfd.get());
   init_ = {};
   stdio_.discard();
   // Without a pid namespace of its own, and with processes that exec put there, somebody may be left.
-  if (cgroup_.populated()) (void)cgroup_.kill().ok();
+  // They are gone when its end is told.
+  if (cgroup_.populated()) {
+    (void)cgroup_.kill().ok();
+    remove_cgroup();
+  }
+  phase_ = Phase::kIdle;
+}
+
+void Container::remove_cgroup() {
   (void)cgroup_.remove().ok();
   cgroup_ = {};
-  phase_ = Phase::kIdle;
 }
 
 void Container::publish() {

@@ -71,7 +71,8 @@ class Container {
   void fail_start(const sys::Error& failure);
   void on_exit();
   void record_exit(int code, int signal);
-  void clear_process();
+  void end_process();
+  void remove_cgroup();
   void publish();
 
   Loop& loop_;

@@ -11,65 +11,30 @@
 #include <cerrno>
 
 namespace supervisor {
-namespace {
 
-struct NewNamespace {
-  int fd = -1;
-  int failed_errno = 0;
-};
-
-// Shares our descriptors: what it opens stays open here. Shares our memory too, and we stand still meanwhile.
-int namespace_maker(void* argument) {
-  auto& made = *static_cast<NewNamespace*>(argument);
-  if (unshare(CLONE_NEWNET) == 0) made.fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-  made.failed_errno = errno;
-  return 0;
-}
-
-// A new network namespace, without entering it: a rootless process could not return to its own, which belongs to a user
-// namespace where it has no rights.
-sys::Result<sys::Fd> make_network_namespace() {
-  alignas(16) static char stack[16384];
-  NewNamespace made;
-  const pid_t pid = clone(namespace_maker, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &made);
-  if (pid < 0) return sys::errno_error("clone");
-  while (waitpid(pid, nullptr, __WALL) < 0 && errno == EINTR) {
-  }
-  if (made.fd < 0) return sys::errno_error("unshare network namespace", {}, made.failed_errno);
-  return sys::Fd(made.fd);
-}
-
-}  // namespace
-
-sys::Result<void> ContainerNetwork::prepare(jail::Spec& spec) {
-  if (config_.network_mode == NetworkMode::kBridge && listeners_.empty() && !config_.network.ports.empty()) {
-    auto bound = net::bind_ports(config_.network.ports);
-    if (!bound) return bound.take_failure();
-    listeners_ = std::move(*bound);
-  }
-  for (jail::Namespace& entry : spec.namespaces) {
-    // One with a path is somebody else's, and only entered.
-    if (entry.flag != CLONE_NEWNET || !entry.path.empty()) continue;
-    auto made = make_network_namespace();
-    if (!made) return made.take_failure();
-    namespace_ = std::move(*made);
-    entry.path = "/proc/self/fd/" + std::to_string(namespace_.get());
-  }
+sys::Result<void> ContainerNetwork::prepare() {
+  if (config_.network_mode != NetworkMode::kBridge || !listeners_.empty() || config_.network.ports.empty()) return {};
+  auto bound = net::bind_ports(config_.network.ports);
+  if (!bound) return bound.take_failure();
+  listeners_ = std::move(*bound);
   return {};
+}
+
+void ContainerNetwork::adopt(sys::Fd network, jail::Spec& spec) {
+  for (jail::Namespace& entry : spec.namespaces) {
+    if (entry.flag == CLONE_NEWNET) entry.path = "/proc/self/fd/" + std::to_string(network.get());
+  }
+  namespace_ = std::move(network);
 }
 
 sys::Result<void> ContainerNetwork::connect() {
-  if (connected_ || !namespace_) return {};
-  if (config_.network_mode == NetworkMode::kBridge) {
-    auto attached = net::attach(config_.network, config_.id, namespace_.get());
-    if (!attached) return attached.take_failure();
-    attachment_ = std::move(*attached);
-    connected_ = true;
-    return forward();
-  }
-  SYS_TRY(net::bring_up_loopback(namespace_.get()));
+  // Without a bridge there is the loopback alone, which init has brought up.
+  if (connected_ || !namespace_ || config_.network_mode != NetworkMode::kBridge) return {};
+  auto attached = net::attach(config_.network, config_.id, namespace_.get());
+  if (!attached) return attached.take_failure();
+  attachment_ = std::move(*attached);
   connected_ = true;
-  return {};
+  return forward();
 }
 
 sys::Result<void> ContainerNetwork::forward() {
@@ -99,7 +64,7 @@ void ContainerNetwork::end_forwarder() {
 
 void ContainerNetwork::close() {
   end_forwarder();
-  if (connected_ && config_.network_mode == NetworkMode::kBridge) {
+  if (connected_) {
     // A link that could not be removed goes with the namespace: the kernel deletes both ends of a veth pair.
     (void)net::detach(config_.network, config_.id).ok();
   }

@@ -19,9 +19,10 @@ class ContainerNetwork {
   ContainerNetwork(const ContainerNetwork&) = delete;
   ContainerNetwork& operator=(const ContainerNetwork&) = delete;
 
-  // The published ports are bound, and the namespace exists; nothing is on the host yet besides. Nothing to do the
-  // second time.
-  sys::Result<void> prepare(jail::Spec& spec);
+  // The published ports are bound; nothing is on the host yet besides. Nothing to do the second time.
+  sys::Result<void> prepare();
+  // The namespace that init made is kept, and is the one that `spec` names from now on.
+  void adopt(sys::Fd network, jail::Spec& spec);
   // The namespace is connected and the ports are forwarded. May run while init sets up its mounts.
   sys::Result<void> connect();
   // Everything is undone. Idempotent.

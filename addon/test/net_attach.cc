@@ -94,7 +94,7 @@ TEST_CASE("containers reach each other, the gateway and the world; the world doe
   sys::Fd first = make_namespace();
   sys::Fd second = make_namespace();
   sys::Fd world = make_namespace();
-  REQUIRE(net::bring_up_loopback(world.get()).ok());
+  in_namespace(world.get(), bring_up_loopback);
   connect_outside(world.get(), "192.0.2.1", "192.0.2.2");
 
   auto one = net::attach(config(folder, 2), kFirst, first.get());

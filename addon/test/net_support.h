@@ -4,9 +4,11 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,13 +35,22 @@ inline void check_or_abort(bool ok) {
   }
 }
 
+// In the namespace of the calling thread.
+inline void bring_up_loopback() {
+  const sys::Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  check_or_abort(ioctl(socket.get(), SIOCSIFFLAGS, &request) == 0);
+}
+
 // The calling thread is in a fresh namespace until the object ends.
 class HostNamespace {
  public:
   HostNamespace() : home_(current_namespace()) {
     check_or_abort(unshare(CLONE_NEWNET) == 0);
     fd_ = current_namespace();
-    check_or_abort(net::bring_up_loopback(fd_.get()).ok());
+    bring_up_loopback();
   }
   ~HostNamespace() { check_or_abort(setns(home_.get(), CLONE_NEWNET) == 0); }
   HostNamespace(const HostNamespace&) = delete;
