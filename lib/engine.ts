@@ -103,7 +103,7 @@ export class Engine {
     const given = checkOptions('run', options, createOptionNames);
     const checks = settleConditions('waitFor', given['waitFor'] ?? []);
     return this.#track(async () => {
-      const control = await this.#create(image, given);
+      const control = await this.#create(image, given, { start: true });
       const signal = given['signal'] as AbortSignal | undefined;
       await this.#guard(control, given, async () => {
         await control.start();
@@ -121,7 +121,8 @@ export class Engine {
     const settings = oneShotSettings(argv, given);
     return this.#track(async () => {
       const openStdin = collect.input === undefined ? {} : { openStdin: true };
-      const control = await this.#create(image, { ...given, ...openStdin, command: settings.argv });
+      const begin = { start: collect.input === undefined };
+      const control = await this.#create(image, { ...given, ...openStdin, command: settings.argv }, begin);
       try {
         return await runToEnd(control, settings, collect);
       } finally {
@@ -241,15 +242,15 @@ export class Engine {
     return context;
   }
 
-  /** The container is on disk; an owned one has its supervisor. */
-  async #create(image: string | Image, options: PlainObject): Promise<ContainerControl> {
+  /** The container is on disk; an owned one has its supervisor, which was told to start it if it is to. */
+  async #create(image: string | Image, options: PlainObject, begin?: { start: boolean }): Promise<ContainerControl> {
     const settings = settleOptions(options);
     settings.labels = { ...this.#labels, ...settings.labels };
     const signal = options['signal'] === undefined ? undefined : checkSignal('signal', options['signal']);
     throwIfAborted(signal);
     const [context, source] = await Promise.all([this.#prepare(), this.#images.forCreate(image, options)]);
     throwIfAborted(signal);
-    const control = ContainerControl.adopt(context, await createContainer(context, source, settings));
+    const control = ContainerControl.adopt(context, await createContainer(context, source, settings), begin);
     if (control.isOwned) {
       this.#owned.add(control);
       // A Runtime may live for months and run a million containers.

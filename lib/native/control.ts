@@ -14,9 +14,32 @@ export interface ControlEvent {
   [field: string]: unknown;
 }
 
+export interface ControlRequest {
+  op: string;
+  fields?: Record<string, unknown>;
+}
+
 interface Pending {
   resolve: (reply: Reply) => void;
   reject: (error: unknown) => void;
+}
+
+/** The first words on a connection: hello, and maybe requests, which have the ids from 1 on. */
+export class Opening {
+  readonly bytes: Buffer;
+  readonly requests: readonly ControlRequest[];
+
+  constructor({ hold = false }: { hold?: boolean }, requests: readonly ControlRequest[] = []) {
+    this.requests = requests;
+    this.bytes = Buffer.concat([
+      encodeFrame(frameTypes.clientHello, { version: protocolVersion, hold }),
+      ...requests.map(({ op, fields }, index) => encodeRequest(index + 1, op, fields)),
+    ]);
+  }
+}
+
+function encodeRequest(id: number, op: string, fields: Record<string, unknown> = {}): Buffer {
+  return encodeFrame(frameTypes.request, { id, op, ...fields });
 }
 
 /**
@@ -33,9 +56,9 @@ export class ControlConnection {
   #nextId = 1;
   #retained = 0;
 
-  private constructor(socket: Socket, options: ControlOptions) {
+  private constructor(socket: Socket, onEvent: ControlOptions['onEvent']) {
     this.#socket = socket;
-    this.#onEvent = options.onEvent ?? (() => undefined);
+    this.#onEvent = onEvent ?? (() => undefined);
     let resolveClosed = (): void => undefined;
     this.#closed = new Promise<void>((resolve) => (resolveClosed = resolve));
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
@@ -45,13 +68,24 @@ export class ControlConnection {
       this.#fail();
       resolveClosed();
     });
-    socket.write(encodeFrame(frameTypes.clientHello, { version: protocolVersion, hold: options.hold ?? false }));
     socket.unref();
   }
 
-  /** Takes over `fd`, an end of a socketpair whose other end the binary has. */
-  static fromDescriptor(fd: number, options: ControlOptions = {}): ControlConnection {
-    return new ControlConnection(new Socket({ fd, readable: true, writable: true }), options);
+  /**
+   * Takes over `fd`, an end of a socketpair whose other end the binary has; `said` was written to it already. The replies are
+   * those of its requests, in their order; whoever wants one awaits it.
+   */
+  static fromDescriptor(
+    fd: number,
+    said: Opening,
+    options: Pick<ControlOptions, 'onEvent'> = {},
+  ): { control: ControlConnection; replies: Promise<Reply>[] } {
+    const control = new ControlConnection(new Socket({ fd, readable: true, writable: true }), options.onEvent);
+    const replies = said.requests.map(() => control.#reply(control.#nextId++));
+    for (const reply of replies) {
+      reply.catch(() => undefined);
+    }
+    return { control, replies };
   }
 
   /** @throws the Node error of connect: ENOENT and ECONNREFUSED mean that nobody serves the socket */
@@ -62,7 +96,9 @@ export class ControlConnection {
       socket.once('error', reject);
     });
     socket.removeAllListeners('error');
-    return new ControlConnection(socket, options);
+    const control = new ControlConnection(socket, options.onEvent);
+    socket.write(new Opening(options).bytes);
+    return control;
   }
 
   /** Resolves when the connection is gone, whoever ended it. Never rejects. */
@@ -79,17 +115,10 @@ export class ControlConnection {
     if (this.#ended) {
       throw connectionLost(op);
     }
-    const id = this.#nextId++;
-    const frame = encodeFrame(frameTypes.request, { id, op, ...fields });
-    const release = this.retain();
-    try {
-      return await new Promise<Reply>((resolve, reject) => {
-        this.#pending.set(id, { resolve, reject });
-        this.#socket.write(frame);
-      });
-    } finally {
-      release();
-    }
+    const frame = encodeRequest(this.#nextId, op, fields);
+    const reply = this.#reply(this.#nextId++);
+    this.#socket.write(frame);
+    return reply;
   }
 
   /** Bytes for the process's stdin; resolves when the kernel has taken them, so that a slow reader slows its writer. */
@@ -121,6 +150,15 @@ export class ControlConnection {
   close(): void {
     this.#socket.destroy();
     this.#fail();
+  }
+
+  async #reply(id: number): Promise<Reply> {
+    const release = this.retain();
+    try {
+      return await new Promise<Reply>((resolve, reject) => this.#pending.set(id, { resolve, reject }));
+    } finally {
+      release();
+    }
   }
 
   #write(frame: Buffer): Promise<void> {

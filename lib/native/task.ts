@@ -1,31 +1,86 @@
-import { closeFd, type NativeMode, socketpair, spawn } from './binding';
-import { type ControlEvent, ControlConnection } from './control';
+import { writeSync } from 'node:fs';
+
+import { closeFd, type NativeMode, socketpair, spawn, type SpawnOptions } from './binding';
+import { type ControlEvent, ControlConnection, type ControlRequest, Opening } from './control';
 import type { Reply } from './protocol';
 
-export interface TaskOptions {
+/** How a process of the binary is started. */
+export interface ProcessOptions {
   /** Descriptors 0, 1 and 2 of the process; null is /dev/null. They stay open here. */
   stdio?: readonly [number | null, number | null, number | null];
   /** Descriptors 4 and up. */
   extraFds?: readonly number[];
   newPidNamespace?: boolean;
+}
+
+/** How the connection to it begins. */
+export interface OpeningOptions {
   hold?: boolean;
+  /** What it is asked first. Together at most 64 KiB: a socket that nobody reads yet takes no more for sure. */
+  requests?: readonly ControlRequest[];
   onEvent?: (event: ControlEvent) => void;
 }
 
-/** A process of the binary in `mode`, and the connection to it. The caller closes the connection, which ends the one-shot modes. */
-export function startTask(mode: NativeMode, options: TaskOptions = {}): { pid: number; control: ControlConnection } {
+export interface Task {
+  pid: number;
+  control: ControlConnection;
+  /** To `requests`, in their order. */
+  replies: Promise<Reply>[];
+}
+
+/** A process of the binary that was told nothing yet: it gets ready meanwhile, on another processor. Open it, or abandon it. */
+export class WaitingTask {
+  readonly pid: number;
+  readonly #fd: number;
+
+  constructor(mode: NativeMode, options: ProcessOptions) {
+    const [ours, theirs] = socketpair();
+    try {
+      this.pid = spawn(spawnOptions(mode, theirs, options)).pid;
+      this.#fd = ours;
+    } catch (error) {
+      closeFd(ours);
+      throw error;
+    } finally {
+      closeFd(theirs);
+    }
+  }
+
+  open(options: OpeningOptions): Task {
+    const opening = new Opening(options, options.requests);
+    writeSync(this.#fd, opening.bytes);
+    return { pid: this.pid, ...ControlConnection.fromDescriptor(this.#fd, opening, options) };
+  }
+
+  /** It ends. */
+  abandon(): void {
+    closeFd(this.#fd);
+  }
+}
+
+/**
+ * A process of the binary in `mode`, and the connection to it. The caller closes the connection, which ends the one-shot modes.
+ * Its first requests lie in its socket when it starts: it need not wait until this process comes to write them.
+ */
+export function startTask(mode: NativeMode, options: ProcessOptions & OpeningOptions = {}): Task {
+  const opening = new Opening(options, options.requests);
   const [ours, theirs] = socketpair();
   let pid: number;
   try {
-    const fds = [...(options.stdio ?? [null, null, null]), theirs, ...(options.extraFds ?? [])];
-    pid = spawn({ mode, fds, newPidNamespace: options.newPidNamespace }).pid;
+    writeSync(ours, opening.bytes);
+    pid = spawn(spawnOptions(mode, theirs, options)).pid;
   } catch (error) {
     closeFd(ours);
     throw error;
   } finally {
     closeFd(theirs);
   }
-  return { pid, control: ControlConnection.fromDescriptor(ours, { hold: options.hold, onEvent: options.onEvent }) };
+  return { pid, ...ControlConnection.fromDescriptor(ours, opening, options) };
+}
+
+function spawnOptions(mode: NativeMode, control: number, options: ProcessOptions): SpawnOptions {
+  const fds = [...(options.stdio ?? [null, null, null]), control, ...(options.extraFds ?? [])];
+  return { mode, fds, newPidNamespace: options.newPidNamespace };
 }
 
 /** One request to one process of a one-shot mode: its answer, good or bad. The process has ended or is about to. */

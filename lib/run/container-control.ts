@@ -1,4 +1,4 @@
-import { closeSync, existsSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import { DinghyError, isDinghyError } from '../errors';
@@ -6,6 +6,8 @@ import { abortable, sleep, throwIfAborted } from '../util/abort';
 import { cleanContainer, removeTrees } from './clean';
 import type { RunContext } from './context';
 import type { CreatedContainer } from './create';
+import type { Reply } from '../native/protocol';
+import type { WaitingTask } from '../native/task';
 import type { RemoveOptions, StopOptions, WaitOptions } from './handle';
 import type { WaitResult } from './exec-result';
 import type { ContainerPlaces } from './places';
@@ -13,7 +15,7 @@ import type { ContainerRecord } from './record';
 import { checkSignalName } from './settle-options';
 import { checkReply } from './start-error';
 import { observe, supervisorKilled, type SupervisorState, waitResult } from './state';
-import { SupervisorLink, takeLock } from './supervisor-link';
+import { launchSupervisor, type OpenOptions, SupervisorLink, takeLock } from './supervisor-link';
 
 /** How long a supervisor may take from getting the lock to serving its socket, or from its last answer to letting go of it. */
 const handoverMs = 5000;
@@ -28,6 +30,7 @@ export class ContainerControl {
   readonly record: ContainerRecord;
   #lifeline: SupervisorLink | undefined;
   #opened: Promise<void> | undefined;
+  #started: Promise<Reply> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(context: RunContext, places: ContainerPlaces, record: ContainerRecord) {
@@ -36,13 +39,18 @@ export class ContainerControl {
     this.record = record;
   }
 
-  /** Takes over a container that was just created. An owned one has its supervisor from now on, a detached one from its start. */
-  static adopt(context: RunContext, created: CreatedContainer): ContainerControl {
+  /**
+   * Takes over a container that was just created. An owned one has its supervisor from now on, a detached one from its start. With
+   * `start` that supervisor is told to start it in the same breath, and the first start() only waits for it.
+   */
+  static adopt(
+    context: RunContext,
+    created: CreatedContainer,
+    { start = false }: { start?: boolean } = {},
+  ): ContainerControl {
     const control = new ContainerControl(context, created.places, created.record);
-    if (created.record.detached) {
-      closeSync(created.lockFd);
-    } else {
-      control.#launch(created.lockFd, true);
+    if (created.supervisor) {
+      control.#open(created.supervisor, { hold: true, start, follow: start });
     }
     return control;
   }
@@ -69,10 +77,16 @@ export class ContainerControl {
 
   async start(): Promise<void> {
     const doing = `cannot start container ${this.record.name}`;
+    const begun = this.#started;
+    this.#started = undefined;
     await this.#withSupervisor(async (link) => {
       await this.#opened;
+      if (begun) {
+        checkReply(doing, await begun);
+        return;
+      }
       // Its files go with it, maybe before anybody waits: whoever holds it has been told how it ended, then.
-      const told = this.record.autoRemove ? link.subscribe() : undefined;
+      const told = this.record.autoRemove && !link.state ? link.subscribe() : undefined;
       await Promise.all([told, link.request(doing, 'start')]);
     });
   }
@@ -186,7 +200,7 @@ export class ContainerControl {
       }
       const lockFd = takeLock(this.places.lock);
       if (lockFd !== undefined) {
-        return this.#launch(lockFd, false);
+        return this.#launch(lockFd);
       }
       if (!existsSync(this.places.lock)) {
         throw this.notFound();
@@ -258,13 +272,23 @@ export class ContainerControl {
     return this.#lifeline && !this.#lifeline.isClosed ? this.#lifeline : undefined;
   }
 
-  #launch(lockFd: number, hold: boolean): SupervisorLink {
-    const { link, opened } = SupervisorLink.launch(this.context, this.places, lockFd, hold);
+  #launch(lockFd: number): SupervisorLink {
+    try {
+      mkdirSync(this.places.runtime, { recursive: true, mode: 0o700 });
+      return this.#open(launchSupervisor(this.context, lockFd), { hold: false });
+    } finally {
+      closeSync(lockFd);
+    }
+  }
+
+  #open(supervisor: WaitingTask, options: OpenOptions): SupervisorLink {
+    const { link, opened, started } = SupervisorLink.open(supervisor, this.places, options);
     this.#opened = opened.then((reply) => {
       checkReply(`cannot set up container ${this.record.name}`, reply);
     });
     this.#opened.catch(() => undefined); // the next call that needs the supervisor tells
-    if (hold) {
+    this.#started = started;
+    if (options.hold) {
       this.#lifeline = link;
     }
     return link;

@@ -5,6 +5,8 @@ import type { ImageConfig } from '../oci/image-config';
 import { makeRuntimeSpec, type Placement, stopSignal } from '../oci/runtime-spec';
 import type { ContainerSettings } from '../oci/settings';
 import type { NetworkSection, RuntimeSpec } from '../oci/spec-types';
+import type { WaitingTask } from '../native/task';
+import { launchSupervisor } from './supervisor-link';
 import { cleanContainer, removeUnstarted } from './clean';
 import type { RunContext } from './context';
 import { resolveDevices } from './devices';
@@ -27,13 +29,12 @@ export interface CreateImage {
   lower: string[];
 }
 
-/** A container on disk that no supervisor serves yet. Its lock is held by `lockFd`. */
+/** A container on disk. */
 export interface CreatedContainer {
   record: ContainerRecord;
   places: ContainerPlaces;
-  lockFd: number;
-  /** Takes it all back. */
-  undo: () => void;
+  /** Of an owned one: it has its lock, and waits to be told of it. */
+  supervisor?: WaitingTask;
 }
 
 /** Everything of the container is on disk and reserved. After a failure nothing of it is. */
@@ -46,13 +47,12 @@ export async function createContainer(
     await cleanContainer(context, id, { volumes: true });
   });
   const { places, lockFd, nameLink } = reservation;
+  let supervisor: WaitingTask | undefined;
   const made = { folders: [] as string[], ...(settings.detached ? {} : { owner: places.id }) };
   let release = (): void => undefined;
-  const undo = (): void => {
-    release();
-    removeUnstarted(places, nameLink, made.folders);
-  };
   try {
+    // It gets ready while the files are written here.
+    supervisor = settings.detached ? undefined : launchSupervisor(context, lockFd);
     const network = reserveNetwork(context, places.id, settings, image.config);
     release = network.undo;
     makeFolders(places, image.lower);
@@ -89,11 +89,14 @@ export async function createContainer(
     writeFileSync(places.config, JSON.stringify(spec), { mode: 0o600 });
     const record = makeRecord(context, image, settings, spec, placement);
     writeRecord(places, record);
-    return { record, places, lockFd, undo };
+    return { record, places, ...(supervisor ? { supervisor } : {}) };
   } catch (error) {
-    closeSync(lockFd);
-    undo();
+    supervisor?.abandon();
+    release();
+    removeUnstarted(places, nameLink, made.folders);
     throw error;
+  } finally {
+    closeSync(lockFd);
   }
 }
 

@@ -1,14 +1,31 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 
 import { flock } from '../native/binding';
 import { type ControlEvent, ControlConnection } from '../native/control';
 import type { Reply } from '../native/protocol';
-import { startTask } from '../native/task';
+import { WaitingTask } from '../native/task';
 import { onAbort } from '../util/abort';
 import type { RunContext } from './context';
 import type { ContainerPlaces } from './places';
 import { checkReply } from './start-error';
 import type { SupervisorState } from './state';
+
+export interface OpenOptions {
+  hold: boolean;
+  /** The container is started at once. */
+  start?: boolean;
+  /** Its state is known and followed from the beginning. */
+  follow?: boolean;
+}
+
+/** A supervisor that does not know its container yet, but holds its lock, that of `lockFd`, which stays open here. */
+export function launchSupervisor(context: RunContext, lockFd: number): WaitingTask {
+  return new WaitingTask('supervise', {
+    extraFds: [lockFd],
+    // In a user namespace of its own the supervisor makes the pid namespace itself, for which it has no right yet.
+    newPidNamespace: context.rootless === undefined,
+  });
+}
 
 /** A connection to one container's supervisor, with what it last told of the state. */
 export class SupervisorLink {
@@ -24,33 +41,29 @@ export class SupervisorLink {
   }
 
   /**
-   * A supervisor is running; it holds the lock of `lockFd`, which is closed here. The request `open` is on its way: `opened`
-   * tells how it went. With `hold` the container ends when this connection does.
+   * The supervisor serves the container. Its first requests are on their way: `opened` tells whether it has read the
+   * configuration. With `hold` the container ends when this connection does.
    */
-  static launch(
-    context: RunContext,
+  static open(
+    supervisor: WaitingTask,
     places: ContainerPlaces,
-    lockFd: number,
-    hold: boolean,
-  ): { link: SupervisorLink; opened: Promise<Reply> } {
-    try {
-      mkdirSync(places.runtime, { recursive: true, mode: 0o700 });
-      const link = new SupervisorLink(
-        (onEvent) =>
-          startTask('supervise', {
-            extraFds: [lockFd],
-            // In a user namespace of its own the supervisor makes the pid namespace itself, for which it has no right yet.
-            newPidNamespace: context.rootless === undefined,
-            hold,
-            onEvent,
-          }).control,
-      );
-      const opened = link.control.request('open', { bundle: places.bundle, socket: places.socket });
-      opened.catch(() => undefined); // whoever needs it awaits it
-      return { link, opened };
-    } finally {
-      closeSync(lockFd);
+    { hold, start, follow }: OpenOptions,
+  ): { link: SupervisorLink; opened: Promise<Reply>; started?: Promise<Reply> } {
+    const requests = [
+      { op: 'open', fields: { bundle: places.bundle, socket: places.socket } },
+      ...(follow ? [{ op: 'subscribe' }] : []),
+      ...(start ? [{ op: 'start' }] : []),
+    ];
+    let replies: Promise<Reply>[] = [];
+    const link = new SupervisorLink((onEvent) => {
+      const task = supervisor.open({ hold, requests, onEvent });
+      replies = task.replies;
+      return task.control;
+    });
+    if (follow) {
+      link.#follow(replies[1]!).catch(() => undefined);
     }
+    return { link, opened: replies[0]!, ...(start ? { started: replies.at(-1)! } : {}) };
   }
 
   /** Undefined when no supervisor serves the container. */
@@ -92,8 +105,12 @@ export class SupervisorLink {
 
   /** From now on the state is known and followed; the answer's state and the events after it leave no gap. */
   async subscribe(options: { log?: boolean } = {}): Promise<SupervisorState> {
+    return this.#follow(this.control.request('subscribe', { log: options.log ?? false }));
+  }
+
+  async #follow(asked: Promise<Reply>): Promise<SupervisorState> {
     const before = this.#stateEvents;
-    const reply = await this.request('cannot follow the container', 'subscribe', { log: options.log ?? false });
+    const reply = checkReply('cannot follow the container', await asked);
     // An event may have come in the same chunk as the answer, and been dispatched before this went on: it is the newer one.
     if (this.#stateEvents === before || !this.#state) {
       this.#state = reply['state'] as SupervisorState;
