@@ -1,19 +1,27 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export interface Docker {
-  runTrue(): Promise<void>;
-  stop(): Promise<void>;
+export interface Engine {
+  /** Runs the client to its end. Rejects with what it said when that was not good. */
+  readonly run: (...args: string[]) => Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
-/** A Docker engine of our own, with nothing of the host's: own socket, own folders, no network. Rejects where there is none. */
-export async function startDocker(source: string): Promise<Docker> {
+export interface Docker extends Engine {
+  /** The image of an OCI layout, `folder:tag`, is known by `name`. */
+  load(source: string, name: string): Promise<void>;
+}
+
+/**
+ * A Docker engine of our own, with nothing of the host's: own socket, own data below `base`, no network. Rejects where there is
+ * none.
+ */
+export async function startDocker(base: string): Promise<Docker> {
   const program = ['/usr/sbin/dockerd', '/usr/bin/dockerd', '/usr/local/bin/dockerd'].find((path) => existsSync(path));
   if (program === undefined) throw new Error('dockerd is not installed (docker.io)');
-  const folder = mkdtempSync(join(tmpdir(), 'bench-docker-'));
+  const folder = mkdtempSync(join(base, 'bench-docker-'));
   const socket = `unix://${folder}/socket`;
   const folders = ['--data-root', `${folder}/data`, '--exec-root', `${folder}/exec`, '--pidfile', `${folder}/pid`];
   const network = ['--bridge', 'none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'];
@@ -28,36 +36,41 @@ export async function startDocker(source: string): Promise<Docker> {
     await ended;
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   };
-  const docker = (...args: string[]): ReturnType<typeof spawnSync> => spawnSync('docker', ['-H', socket, ...args]);
+  const run = (...args: string[]): Promise<void> => runToEnd('docker', ['-H', socket, ...args]);
   try {
     const deadline = Date.now() + 30_000;
-    while (docker('version').status !== 0) {
+    while (spawnSync('docker', ['-H', socket, 'version']).status !== 0) {
       if (child.exitCode !== null || Date.now() > deadline)
         throw new Error(`dockerd did not start: ${log.slice(-400)}`);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
-    const archive = join(folder, 'image.tar');
-    const copied = spawnSync('skopeo', [
-      'copy',
-      '--insecure-policy',
-      '--quiet',
-      `oci:${source}`,
-      `docker-archive:${archive}:bench:1`,
-    ]);
-    if (copied.status !== 0 || docker('load', '-i', archive).status !== 0)
-      throw new Error('the image could not be loaded');
   } catch (error) {
     await stop();
     throw error;
   }
   return {
-    async runTrue() {
-      const run = spawn('docker', ['-H', socket, 'run', '--rm', '--network', 'none', 'bench:1', '/bin/true'], {
-        stdio: 'ignore',
-      });
-      const [code] = (await once(run, 'close')) as [number];
-      if (code !== 0) throw new Error(`docker run ended with ${code}`);
+    run,
+    async load(source, name) {
+      const archive = join(folder, 'image.tar');
+      await runToEnd('skopeo', [
+        'copy',
+        '--insecure-policy',
+        '-q',
+        `oci:${source}`,
+        `docker-archive:${archive}:${name}`,
+      ]);
+      await run('load', '-q', '-i', archive);
+      rmSync(archive);
     },
     stop,
   };
+}
+
+/** A program ran to a good end. Rejects with the last of what it said when it was not one. */
+export async function runToEnd(command: string, args: readonly string[]): Promise<void> {
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (chunk) => (said = (said + String(chunk)).slice(-2000)));
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`${command} ${args[0]} ended with ${code}: ${said.trim().split('\n').at(-1) ?? ''}`);
 }

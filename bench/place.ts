@@ -15,13 +15,17 @@ export interface BenchPlace {
 
 const tmpfsMagic = 0x01021994;
 
-/** A runtime on tmpfs, where there is one: a disk's moods are not what is measured. Its images come from a registry. */
+/** A folder on tmpfs, where there is one: a disk's moods are not what is measured. */
+export function benchBase(): string {
+  return statfsSync('/dev/shm').type === tmpfsMagic ? '/dev/shm' : tmpdir();
+}
+
+/** A runtime whose images come from a registry. */
 export async function openBench(wanted: Record<string, string>): Promise<BenchPlace> {
   const names = Object.keys(wanted);
   const sources = buildImages(names);
   const images = Object.fromEntries(names.map((name, index) => [name, sources[index]!]));
-  const base = statfsSync('/dev/shm').type === tmpfsMagic ? '/dev/shm' : tmpdir();
-  const folder = mkdtempSync(join(base, `dinghy-bench-${process.pid}-`));
+  const folder = mkdtempSync(join(benchBase(), `dinghy-bench-${process.pid}-`));
   const registry = await startRegistry({ storage: imageCache('registry') });
   for (const name of names) pushImage(registry.host, images[name]!, `library/${name}:${wanted[name]}`);
   const runtime = new Runtime({
