@@ -14,8 +14,8 @@ constexpr size_t kChunks = 16;
 
 }  // namespace
 
-BlobInput::BlobInput(int input, sys::Fd keep, std::optional<uint64_t> exact)
-    : input_(input), keep_(std::move(keep)), exact_(exact), ring_(kChunks, kChunkSize) {}
+BlobInput::BlobInput(int input, sys::Fd keep, std::optional<uint64_t> exact, const std::string& expected_digest)
+    : input_(input), keep_(std::move(keep)), exact_(exact), ring_(kChunks, kChunkSize), hash_(expected_digest) {}
 
 BlobInput::~BlobInput() { stop(); }
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "layer/digest.h"
 #include "layer/ring.h"
-#include "layer/sha256.h"
 #include "layer/thread.h"
 #include "sys/fd.h"
 
@@ -16,7 +16,7 @@ class BlobInput {
  public:
   // Reads from `input`; more than `limit` bytes, or fewer than `exact`, is an error on the ring. `keep` may be no
   // descriptor.
-  BlobInput(int input, sys::Fd keep, std::optional<uint64_t> exact);
+  BlobInput(int input, sys::Fd keep, std::optional<uint64_t> exact, const std::string& expected_digest);
   ~BlobInput();
   BlobInput(const BlobInput&) = delete;
   BlobInput& operator=(const BlobInput&) = delete;
@@ -28,7 +28,7 @@ class BlobInput {
   // The thread has ended, early if the consumer does not want the rest. Idempotent.
   void stop();
   // After the ring's end and stop().
-  std::string digest() { return hash_.digest(); }
+  std::string digest() { return hash_.text(); }
   // The kept blob is on the disk.
   sys::Result<void> sync();
 
@@ -42,7 +42,7 @@ class BlobInput {
   sys::Fd keep_;
   const std::optional<uint64_t> exact_;
   Ring ring_;
-  Sha256 hash_;
+  Digest hash_;
   std::atomic<uint64_t> size_ = 0;
   sys::Fd stop_event_;
   Thread thread_;

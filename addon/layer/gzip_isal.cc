@@ -5,6 +5,7 @@
 #include <climits>
 #include <string>
 
+#include "layer/gzip_header.h"
 #include "layer/gzip_member.h"
 
 namespace layer {
@@ -30,15 +31,23 @@ class IsalMember final : public GzipMember {
  public:
   IsalMember() {
     isal_inflate_init(&state_);
-    state_.crc_flag = ISAL_GZIP;
+    state_.crc_flag = ISAL_GZIP_NO_HDR_VER;
   }
 
   void reset() override {
     isal_inflate_reset(&state_);
-    state_.crc_flag = ISAL_GZIP;
+    state_.crc_flag = ISAL_GZIP_NO_HDR_VER;
+    header_.reset();
   }
 
   sys::Result<bool> step(Window& window) override {
+    if (!header_.complete()) {
+      auto taken = header_.take(window.in, window.in_size);
+      if (!taken) return taken.take_failure();
+      window.in += *taken;
+      window.in_size -= *taken;
+      if (!header_.complete()) return false;
+    }
     const auto in_size = static_cast<uint32_t>(std::min<size_t>(window.in_size, UINT_MAX));
     const auto out_size = static_cast<uint32_t>(std::min<size_t>(window.out_size, UINT_MAX));
     state_.next_in = const_cast<uint8_t*>(window.in);
@@ -55,6 +64,7 @@ class IsalMember final : public GzipMember {
   }
 
  private:
+  GzipHeader header_;
   inflate_state state_;
 };
 

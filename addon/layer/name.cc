@@ -55,7 +55,7 @@ sys::Result<std::string> clean_name(std::string_view name, size_t max_depth) {
     }
     if (component.size() > NAME_MAX) return sys::errno_error("extract", printable(name), ENAMETOOLONG);
     if (components.size() == max_depth) {
-      sys::Error failure = sys::error("limit", "nested deeper than " + std::to_string(max_depth) + " folders");
+      sys::Error failure = sys::error("limit depth", "nested deeper than " + std::to_string(max_depth) + " folders");
       failure.path = printable(name);
       return failure;
     }

@@ -9,6 +9,7 @@
 
 #include "layer/blob_input.h"
 #include "layer/confine.h"
+#include "layer/digest.h"
 #include "layer/inflate.h"
 #include "layer/name.h"
 #include "layer/tar_reader.h"
@@ -95,28 +96,30 @@ class InflateStage {
 // The uncompressed stream as the tar reader sees it: counted, limited, hashed.
 class DiffSource final : public ByteSource {
  public:
-  DiffSource(ByteSource& in, const BlobInput& blob, const Limits& limits, bool hash, const ProgressFn& progress)
-      : in_(in), blob_(blob), limits_(limits), hash_wanted_(hash), progress_(progress) {}
+  DiffSource(ByteSource& in, const BlobInput& blob, const Limits& limits, std::optional<Digest> hash,
+             const ProgressFn& progress)
+      : in_(in), blob_(blob), limits_(limits), hash_(hash), progress_(progress) {}
 
   sys::Result<std::span<const uint8_t>> next() override {
     auto chunk = in_.next();
     if (!chunk) return chunk;
     size_ += chunk->size();
-    if (size_ > limits_.bytes) return limit("unpacks to over " + std::to_string(limits_.bytes) + " bytes");
-    if (size_ > limits_.ratio_floor && size_ / limits_.ratio > blob_.size()) {
-      return limit("unpacks to over " + std::to_string(limits_.ratio) + " times its size: a decompression bomb");
+    if (size_ > limits_.bytes) {
+      return sys::error("limit bytes", "the layer unpacks to over " + std::to_string(limits_.bytes) + " bytes");
     }
-    if (hash_wanted_) hash_.update(*chunk);
+    if (size_ > limits_.ratio_floor && size_ / limits_.ratio > blob_.size()) {
+      return sys::error("limit ratio", "the layer unpacks to over " + std::to_string(limits_.ratio) +
+                                           " times its size, as a decompression bomb does");
+    }
+    if (hash_) hash_->update(*chunk);
     report();
     return chunk;
   }
 
   [[nodiscard]] uint64_t size() const { return size_; }
-  std::string digest() { return hash_.digest(); }
+  std::string digest() { return hash_->text(); }
 
  private:
-  static sys::Error limit(const std::string& what) { return sys::error("limit", "the layer " + what); }
-
   void report() {
     const auto now = std::chrono::steady_clock::now();
     if (!progress_ || now - reported_ < kProgressInterval) return;
@@ -127,9 +130,8 @@ class DiffSource final : public ByteSource {
   ByteSource& in_;
   const BlobInput& blob_;
   const Limits& limits_;
-  const bool hash_wanted_;
+  std::optional<Digest> hash_;
   const ProgressFn& progress_;
-  Sha256 hash_;
   uint64_t size_ = 0;
   std::chrono::steady_clock::time_point reported_ = {};
 };
@@ -164,6 +166,12 @@ class BlobFile {
   std::string name_;
 };
 
+// A limit of the whole layer names the entry at which it was met.
+sys::Error at_entry(sys::Error failure, const Entry& entry) {
+  if (failure.path.empty() && failure.step.starts_with("limit")) failure.path = printable(entry.name);
+  return failure;
+}
+
 sys::Result<uint64_t> write_entries(ByteSource& source, Writer& writer, const Limits& limits) {
   TarReader reader(source);
   Entry entry;
@@ -171,21 +179,28 @@ sys::Result<uint64_t> write_entries(ByteSource& source, Writer& writer, const Li
   uint64_t sparse_bytes = 0;
   while (true) {
     auto more = reader.next(entry);
-    if (!more) return more.take_failure();
+    if (!more) return at_entry(more.take_failure(), entry);
     if (!*more) break;
-    if (++entries > limits.entries)
-      return sys::error("limit", "the layer has over " + std::to_string(limits.entries) + " entries");
+    if (++entries > limits.entries) {
+      const std::string most = std::to_string(limits.entries);
+      return at_entry(sys::error("limit entries", "the layer has over " + most + " entries"), entry);
+    }
     if (entry.sparse && (entry.size > limits.bytes || (sparse_bytes += entry.size) > limits.bytes)) {
-      return sys::error("limit", "the layer's sparse files have over " + std::to_string(limits.bytes) + " bytes");
+      const std::string most = std::to_string(limits.bytes);
+      return at_entry(sys::error("limit bytes", "the layer's sparse files have over " + most + " bytes"), entry);
     }
     SYS_TRY(writer.add(entry, reader));
   }
   // The diff id is of the whole stream: tar pads it to ten KiB, others append what they like.
   while (true) {
     auto rest = source.next();
-    if (!rest) return rest.take_failure();
+    if (!rest) return at_entry(rest.take_failure(), entry);
     if (rest->empty()) return entries;
   }
+}
+
+std::string algorithm_of(const std::string& digest) {
+  return digest.empty() ? "sha256" : digest.substr(0, digest.find(':'));
 }
 
 sys::Result<void> verify(const Expected& expected, const UnpackResult& result) {
@@ -214,7 +229,7 @@ sys::Result<UnpackResult> unpack(const UnpackRequest& request, const ProgressFn&
   if (request.confine) SYS_TRY(confine(root.get()));
 
   // In this order, so that each stage is stopped before the one it reads from.
-  BlobInput blob(request.input, std::move(*keep), request.expected.size);
+  BlobInput blob(request.input, std::move(*keep), request.expected.size, request.expected.digest);
   SYS_TRY(blob.start());
   auto head = blob.ring().next();
   if (!head) return head.take_failure();
@@ -231,9 +246,10 @@ sys::Result<UnpackResult> unpack(const UnpackRequest& request, const ProgressFn&
         peeked);
     SYS_TRY(inflate->start());
   }
-  // A blob that is not compressed is its own diff: one hash does.
+  // A blob that is not compressed is its own diff: one hash does, if both are of one algorithm.
+  const bool own_hash = inflate || algorithm_of(request.expected.digest) != algorithm_of(request.expected.diff_id);
   DiffSource diff(inflate ? static_cast<ByteSource&>(inflate->ring()) : peeked, blob, request.limits,
-                  inflate.has_value(), progress);
+                  own_hash ? std::optional<Digest>(request.expected.diff_id) : std::nullopt, progress);
 
   Writer writer(*tree, {request.userxattr, request.ignore_chown, request.limits.depth});
   auto entries = write_entries(diff, writer, request.limits);
@@ -251,7 +267,7 @@ sys::Result<UnpackResult> unpack(const UnpackRequest& request, const ProgressFn&
   UnpackResult result;
   result.digest = blob.digest();
   result.size = blob.size();
-  result.diff_id = inflate ? diff.digest() : result.digest;
+  result.diff_id = own_hash ? diff.digest() : result.digest;
   result.diff_size = diff.size();
   result.entries = *entries;
   SYS_TRY(verify(request.expected, result));

@@ -13,7 +13,8 @@
 
 namespace layer {
 
-// Where a hostile layer is stopped, with the step "limit".
+// Where a hostile layer is stopped, with the step "limit" and the name of the member ("limit ratio"). docs/layers.md
+// says why no real layer meets them.
 struct Limits {
   uint64_t bytes = 64ULL << 30;  // uncompressed, and the sizes of sparse files
   uint64_t entries = 2'000'000;
@@ -67,7 +68,7 @@ struct Progress {
 using ProgressFn = std::function<void(const Progress&)>;
 
 // The layer is unpacked, every byte of it verified. Otherwise the blob file is gone again; what is in the folder is the
-// caller's to remove. Steps of errors: "read layer", "keep blob", "inflate", "read tar", "extract", "limit", "verify";
+// caller's to remove. Steps of errors: "read layer", "keep blob", "inflate", "read tar", "extract", "limit"…, "verify";
 // `path` is the entry's name. Sets the process's umask to 0 while it runs, and may change its working directory for
 // moments.
 sys::Result<UnpackResult> unpack(const UnpackRequest& request, const ProgressFn& progress);

@@ -9,7 +9,8 @@
 
 #include <thread>
 
-#include "layer/sha256.h"
+#include "layer/digest.h"
+#include "layer/inflate.h"
 #include "layer_support.h"
 
 using namespace layer_test;
@@ -60,10 +61,10 @@ std::string skippable(const std::string& data) {
   return frame + data;
 }
 
-std::string digest(const std::string& data) {
-  layer::Sha256 hash;
+std::string digest(const std::string& data, const char* like = "") {
+  layer::Digest hash(like);
   hash.update({reinterpret_cast<const uint8_t*>(data.data()), data.size()});
-  return hash.digest();
+  return hash.text();
 }
 
 // Bytes that do not compress.
@@ -83,6 +84,22 @@ TEST_CASE("sha-256 is right") {
   CHECK(digest("abc") == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST_CASE("H75: a blob's digest and its diff id may be of SHA-512, each for itself") {
+  const std::string tar = Tar().file("f", noise(1000)).done();
+  CHECK(digest("abc", "sha512:").starts_with("sha512:ddaf35a193617abacc417349ae20413112e6fa4e89a97ea2"));
+  for (const std::string& blob : {tar, gzip(tar), zstd(tar)}) {
+    for (const char* of_blob : {"", "sha512:"}) {
+      for (const char* of_diff : {"", "sha512:"}) {
+        Place place;
+        place.request.expected = {digest(blob, of_blob), blob.size(), digest(tar, of_diff)};
+        CHECK(place.unpack(blob));
+        place.request.expected.diff_id = digest("other", of_diff);
+        CHECK(!place.unpack(blob));
+      }
+    }
+  }
+}
+
 TEST_CASE("every compression gives the same tree and diff id, whatever the media type says") {
   const std::string tar = Tar().file("f", noise(700000)).folder("d/").done() + std::string(9000, '\0');
   gz_header header = {};
@@ -99,6 +116,7 @@ TEST_CASE("every compression gives the same tree and diff id, whatever the media
       {"gzip members", gzip(tar.substr(0, 100)) + gzip("") + gzip(tar.substr(100, 333333)) + gzip(tar.substr(333433))},
       {"gzip and zeros", gzip(tar) + std::string(512, '\0')},
       {"gzip and junk", gzip(tar) + "junk"},
+      {"gzip and an eStargz footer", gzip(tar) + gzip("", 0, &header)},
       {"gzip and half a magic", gzip(tar) + "\x1f"},
       {"zstd", zstd(tar)},
       {"zstd without checksum", zstd(tar, false)},
@@ -133,6 +151,59 @@ TEST_CASE("members of every size meet chunks at every edge") {
   CHECK(place.result->diff_id == digest(tar));
 }
 
+namespace {
+
+// A few bytes at a time.
+class Pieces final : public layer::ByteSource {
+ public:
+  Pieces(std::string bytes, size_t step) : bytes_(std::move(bytes)), step_(step) {}
+  sys::Result<std::span<const uint8_t>> next() override {
+    const size_t size = std::min(step_, bytes_.size() - at_);
+    const auto* start = reinterpret_cast<const uint8_t*>(bytes_.data()) + at_;
+    at_ += size;
+    return std::span<const uint8_t>(start, size);
+  }
+
+ private:
+  std::string bytes_;
+  size_t step_;
+  size_t at_ = 0;
+};
+
+std::string inflated(const std::string& blob, size_t step) {
+  Pieces source(blob, step);
+  const auto inflater = layer::make_gzip_inflater(source);
+  std::string out;
+  std::string chunk(64, '\0');
+  while (true) {
+    auto size = inflater->read(reinterpret_cast<uint8_t*>(chunk.data()), chunk.size());
+    if (!size) return "failed: " + size.failure().message;
+    if (*size == 0) return out;
+    out.append(chunk, 0, *size);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("G61: gzip headers with any of their fields, cut anywhere, in any member") {
+  for (unsigned fields = 0; fields < 16; fields++) {
+    gz_header header = {};
+    if ((fields & 1) != 0) header.name = reinterpret_cast<Bytef*>(const_cast<char*>("layer.tar"));
+    if ((fields & 2) != 0) header.comment = reinterpret_cast<Bytef*>(const_cast<char*>("comment"));
+    if ((fields & 4) != 0) header.extra = reinterpret_cast<Bytef*>(const_cast<char*>("SG\x04\0abcd"));
+    if ((fields & 4) != 0) header.extra_len = 8;
+    header.hcrc = static_cast<int>(fields >> 3);
+    const std::string blob = gzip("one", 6, &header) + gzip("", 0, &header) + gzip("two", 6, &header);
+    for (const size_t step : {1, 2, 3, 5, 11, 1000}) {
+      INFO("fields " << fields << ", " << step << " bytes at a time");
+      CHECK(inflated(blob, step) == "onetwo");
+    }
+    std::string broken = blob;
+    broken[fields < 8 ? 2 : 9] ^= 0x40;  // the method; or what the header's checksum covers
+    CHECK(inflated(broken, 3).starts_with("failed: gzip: "));
+  }
+}
+
 TEST_CASE("damaged, cut and foreign streams are errors of inflating") {
   const std::string tar = Tar().file("f", noise(300000)).done();
   const auto flipped = [](std::string bytes, size_t at) {
@@ -153,6 +224,7 @@ TEST_CASE("damaged, cut and foreign streams are errors of inflating") {
       {"zstd cut", zst.substr(0, 10000)},
       {"zstd cut at the end", zst.substr(0, zst.size() - 2)},
       {"zstd and junk", zst + "junk"},
+      {"zstd with a dictionary", std::string("\x28\xb5\x2f\xfd\x23\5\0\0\0", 9) + zst.substr(9)},
       {"zstd window of 2 GiB", zstd(tar, true, 31)},
       {"xz", std::string("\xfd"
                          "7zXZ\0",
@@ -229,19 +301,23 @@ TEST_CASE("bombs stop at the limit of bytes, entries, ratio and sparse size") {
   Place bytes;
   bytes.request.limits.bytes = 1 << 20;
   CHECK(!bytes.unpack(gzip(Tar().file("f", zeros).done())));
-  CHECK(bytes.failure->step == "limit");
+  CHECK(bytes.failure->step == "limit bytes");
+  CHECK(bytes.failure->path == "f");
   Place ratio;
   ratio.request.limits.ratio_floor = 1 << 20;
   CHECK(!ratio.unpack(zstd(Tar().file("f", zeros).done())));
-  CHECK(ratio.failure->step == "limit");
+  CHECK(ratio.failure->step == "limit ratio");
+  CHECK(ratio.failure->path == "f");
   Place entries;
   entries.request.limits.entries = 2;
   CHECK(!entries.unpack(Tar().file("a").file("b").file("c")));
-  CHECK(entries.failure->step == "limit");
+  CHECK(entries.failure->step == "limit entries");
+  CHECK(entries.failure->path == "c");
   Place sparse;
   CHECK(!sparse.unpack(
       Tar().pax({{"GNU.sparse.size", "9000000000000000000"}, {"GNU.sparse.map", "0,1"}}).file("f", "x")));
-  CHECK(sparse.failure->step == "limit");
+  CHECK(sparse.failure->step == "limit bytes");
+  CHECK(sparse.failure->path == "f");
   Place ordinary;
   CHECK(ordinary.unpack(gzip(Tar().file("f", zeros).done())));
 }

@@ -96,7 +96,7 @@ TEST_CASE("nesting has a limit") {
   std::string path;
   for (int at = 0; at < 4096; at++) path += "d/";
   CHECK(!place.unpack(Tar().pax({{"path", path}}).folder("d/")));
-  CHECK(place.failure->step == "limit");
+  CHECK(place.failure->step == "limit depth");
 }
 
 TEST_CASE("parents that are links of this layer are resolved inside the root") {
