@@ -41,7 +41,7 @@ import { packageVersion } from './util/version';
 
 const log = createLog('runtime');
 
-const runtimeOptionNames = ['root', 'state', 'platform', 'registries', 'auth', 'labels'];
+const runtimeOptionNames = ['root', 'state', 'platform', 'registries', 'auth', 'labels', 'unpackLimits'];
 const createOptionNames = [...containerOptionNames, 'pull', 'platform', 'auth', 'onPullProgress'];
 const oneShotRefused = ['detached', 'reuse', 'restart', 'autoRemove', 'command'];
 const oneShotNames = createOptionNames.filter((name) => !oneShotRefused.includes(name));

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { DinghyError, isDinghyError } from './errors';
 import type { Image, ImageActions, ImageRecord, PresentedImage, PullOptions, RegistryAuth } from './image';
 import { lowerFolders } from './layers/chain';
+import { settleUnpackLimits, type SettledUnpackLimits, type UnpackLimits } from './layers/unpack-limits';
 import { choosePlatform, parsePlatform } from './oci/platform';
 import { canonicalName, parseReference } from './oci/reference';
 import type * as Pull from './pull/pull';
@@ -21,18 +22,21 @@ export const pullOptionNames = ['platform', 'auth', 'force', 'onProgress', 'sign
 
 export interface ImageAccessOptions extends RegistryClientOptions {
   platform?: string;
+  unpackLimits?: UnpackLimits;
 }
 
 /** The images of one data folder as a Runtime needs them: pulled, looked up, and made ready to be mounted. */
 export class ImageAccess {
   readonly store: Store;
   readonly #options: ImageAccessOptions;
+  readonly #limits: SettledUnpackLimits;
   readonly #context: () => Promise<RunContext>;
   #ready = new Map<string, CreateImage>();
   #readyStamp = '';
 
   constructor({ root }: { root: string }, options: ImageAccessOptions, context: () => Promise<RunContext>) {
     this.#options = options;
+    this.#limits = settleUnpackLimits('unpackLimits', options.unpackLimits);
     this.#context = context;
     this.store = new Store({
       root,
@@ -55,6 +59,7 @@ export class ImageAccess {
     const parts = {
       store: this.store,
       registry: { ...this.#registries, ...(auth ? { auth } : {}) },
+      limits: this.#limits,
       ...(platform === undefined ? {} : { platform }),
     };
     // With the registry client behind it this is a third of what loading the package would cost, and most programs pull once at most.

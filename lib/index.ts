@@ -44,5 +44,6 @@ export type {
   RuntimeSpawnOptions,
   VerifyResult,
 } from './runtime-options';
+export type { UnpackLimits } from './layers/unpack-limits';
 export { Volume } from './volumes';
 export type { CreateVolumeOptions, VolumeInspect } from './volumes';

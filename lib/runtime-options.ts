@@ -1,4 +1,5 @@
 import type { ImageConfig, ProgressHandler, PullPolicy, RegistryAuth } from './image';
+import type { UnpackLimits } from './layers/unpack-limits';
 import type { ContainerOptions, ExecOptions, SpawnOptions } from './run/options';
 
 export interface RegistryOption {
@@ -23,6 +24,8 @@ export interface RuntimeOptions {
   auth?: Record<string, RegistryAuth>;
   /** Put on every container made here. */
   labels?: Record<string, string>;
+  /** Where a layer is taken for an attack and refused. */
+  unpackLimits?: UnpackLimits;
 }
 
 /** Options of `create`. */

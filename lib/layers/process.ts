@@ -7,9 +7,10 @@ import { errnoName, systemError } from '../native/errno';
 import type { ProtocolError } from '../native/protocol';
 import { startTask } from '../native/task';
 import { abortable, abortError, onAbort, sleep } from '../util/abort';
+import { unpackLimitNames } from './unpack-limits';
 
 export interface LayerProcessOptions {
-  op: 'unpack' | 'mend';
+  op: 'unpack' | 'mend' | 'squash';
   fields: Record<string, unknown>;
   /** Written to the process's stdin, at its pace. */
   input: AsyncIterable<Buffer> | Iterable<Buffer>;
@@ -69,11 +70,17 @@ export function layerError(error: ProtocolError, doing: string, details: Record<
   const { step, errno, message, path } = error;
   const name = errno > 0 ? errnoName(errno) : undefined;
   const full = name === 'ENOSPC' || name === 'EDQUOT';
+  const limit = unpackLimitNames.find((each) => step === `limit ${each}`);
+  const cure = full
+    ? ': free some space'
+    : limit
+      ? `: if you trust the image, raise it with new Runtime({ unpackLimits: { ${limit}: … } })`
+      : '';
   return new DinghyError({
     code: full ? 'ERR_NO_SPACE' : step === 'verify' ? 'ERR_DIGEST_MISMATCH' : 'ERR_LAYER',
-    message: `cannot ${doing}: ${step}: ${message}${path ? ` (${path})` : ''}${full ? ': free some space' : ''}`,
+    message: `cannot ${doing}: ${step}: ${message}${path ? ` (${path})` : ''}${cure}`,
     step,
-    details: { ...details, ...(path ? { path } : {}) },
+    details: { ...details, ...(limit ? { limit } : {}), ...(path ? { path } : {}) },
     ...(errno > 0 ? { cause: systemError(errno, step, path) } : {}),
   });
 }

@@ -6,13 +6,7 @@ import { DinghyError } from '../errors';
 import type { Descriptor } from '../oci/descriptor';
 import type { LayerRecord } from '../store/layers';
 import { layerError, runLayerProcess } from './process';
-
-/** What a layer may grow to before it is taken for an attack (CVE-2017-14992). What is absent is the binary's default. */
-export interface UnpackLimits {
-  /** Bytes of the uncompressed tar. */
-  bytes?: number;
-  entries?: number;
-}
+import type { SettledUnpackLimits } from './unpack-limits';
 
 export interface UnpackOptions {
   blob: Descriptor;
@@ -24,7 +18,7 @@ export interface UnpackOptions {
   /** An empty folder; `diff/` is made in it. */
   folder: string;
   lockFd: number;
-  limits?: UnpackLimits;
+  limits?: SettledUnpackLimits;
   onProgress?: (progress: { read: number; written: number }) => void;
   signal?: AbortSignal;
 }

@@ -3,7 +3,8 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { DinghyError } from '../errors';
-import { type UnpackLimits, unpackLayer } from '../layers/unpack';
+import { unpackLayer } from '../layers/unpack';
+import type { SettledUnpackLimits } from '../layers/unpack-limits';
 import type { Descriptor } from '../oci/descriptor';
 import { parseDigest } from '../oci/digest';
 import type { Repository } from '../registry/repository';
@@ -16,7 +17,7 @@ export interface LayerFetchOptions {
   store: Store;
   repository: Repository;
   reporter: PullReporter;
-  limits?: UnpackLimits;
+  limits?: SettledUnpackLimits;
   signal: AbortSignal;
   /** Told of what came into the store by this, so that it can be undone. */
   added: { layers: Set<string>; blobs: Set<string> };

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 
 import { isDinghyError } from '../errors';
 import { lowerFolders } from '../layers/chain';
-import type { UnpackLimits } from '../layers/unpack';
+import type { SettledUnpackLimits } from '../layers/unpack-limits';
 import type { Descriptor } from '../oci/descriptor';
 import { choosePlatform, hostPlatform, parsePlatform, type Platform } from '../oci/platform';
 import { canonicalName, parseReference, type Reference } from '../oci/reference';
@@ -21,7 +21,7 @@ export interface PullParts {
   registry?: RegistryClientOptions;
   /** Default platform; the host's when absent. */
   platform?: string;
-  limits?: UnpackLimits;
+  limits?: SettledUnpackLimits;
 }
 
 export interface PullOptions {
