@@ -12,7 +12,7 @@
 #include <string>
 #include <utility>
 
-#include "sys/bytes.h"
+#include "sys/copy.h"
 #include "sys/kernel.h"
 
 namespace jail {
@@ -84,28 +84,6 @@ sys::Result<void> copy_metadata(int from, int to, const struct stat& info, const
   return {};
 }
 
-sys::Result<void> copy_bytes(int from, int to, const std::string& path) {
-  for (;;) {
-    const ssize_t n = copy_file_range(from, nullptr, to, nullptr, SSIZE_MAX & ~0xfff, 0);
-    if (n > 0) continue;
-    if (n == 0) return {};
-    // Not all pairs of file systems can do it; the offsets stand where it stopped.
-    if (errno != EXDEV && errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS) return copy_error(path);
-    break;
-  }
-  std::string buffer(size_t{1} << 17U, '\0');
-  for (;;) {
-    const ssize_t n = read(from, buffer.data(), buffer.size());
-    if (n == 0) return {};
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return copy_error(path);
-    }
-    auto written = sys::write_all(to, buffer.data(), static_cast<size_t>(n));
-    if (!written) return copy_error(path, written.failure().err);
-  }
-}
-
 class Copier {
  public:
   explicit Copier(int volume) : volume_(volume) {}
@@ -154,7 +132,8 @@ class Copier {
     if (!S_ISREG(info.st_mode)) return copy_error(path, EBADF);
     const sys::Fd copy(openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!copy) return copy_error(path);
-    SYS_TRY(copy_bytes(source.get(), copy.get(), path));
+    auto copied = sys::copy_content(source.get(), copy.get());
+    if (!copied) return copy_error(path, copied.failure().err);
     return copy_metadata(source.get(), copy.get(), info, path);
   }
 

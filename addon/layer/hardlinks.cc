@@ -77,7 +77,10 @@ sys::Result<bool> Hardlinks::still_wanted(const LowerLink& link, SharedFd& folde
   if (S_ISDIR(status.st_mode)) {
     // The folder came after the link, which had replaced whatever lower layers have here.
     const auto known = tree_.folders().find(status.st_ino);
-    if (known != tree_.folders().end()) known->second.opaque = true;
+    if (known != tree_.folders().end()) {
+      known->second.opaque = true;
+      known->second.implicit = false;
+    }
   }
   return false;
 }

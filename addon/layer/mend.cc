@@ -2,13 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <map>
 #include <set>
 
+#include "layer/attributes.h"
 #include "layer/stack.h"
 
 namespace layer {
@@ -27,64 +27,11 @@ std::string name_of(const std::string& path) {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
-using Xattrs = std::map<std::string, std::string>;
-
-// What belongs to the folder itself: not overlayfs's marks of its own layer, nor the label that the security module
-// gives.
-bool is_carried(const std::string& name) {
-  return name.rfind("trusted.overlay.", 0) != 0 && name.rfind("user.overlay.", 0) != 0 && name != "security.selinux";
-}
-
-sys::Result<Xattrs> xattrs_of(int fd, const std::string& path) {
-  Xattrs found;
-  std::string names(XATTR_LIST_MAX, '\0');
-  const ssize_t length = flistxattr(fd, names.data(), names.size());
-  if (length < 0) {
-    if (errno == ENOTSUP) return found;
-    return sys::errno_error(kFolderStep, path);
-  }
-  names.resize(static_cast<size_t>(length));
-  std::string value(XATTR_SIZE_MAX, '\0');
-  for (size_t at = 0; at < names.size(); at = names.find('\0', at) + 1) {
-    const std::string name(names.c_str() + at);
-    if (!is_carried(name)) continue;
-    const ssize_t size = fgetxattr(fd, name.c_str(), value.data(), value.size());
-    if (size < 0) return sys::errno_error(kFolderStep, path);
-    found[name] = value.substr(0, static_cast<size_t>(size));
-  }
-  return found;
-}
-
-struct Attributes {
-  struct stat status {};
-  Xattrs xattrs;
-};
-
-sys::Result<Attributes> attributes_of(int fd, const std::string& path) {
-  Attributes attributes;
-  if (fstat(fd, &attributes.status) != 0) return sys::errno_error(kFolderStep, path);
-  auto xattrs = xattrs_of(fd, path);
-  if (!xattrs) return xattrs.take_failure();
-  attributes.xattrs = std::move(*xattrs);
-  return attributes;
-}
-
-// Times are not compared: those of a folder without an entry are of no meaning anyway.
+// Times are not compared: those of a folder without an entry are of no meaning anyway, and would cost a fix for nearly
+// every such layer.
 bool same(const Attributes& a, const Attributes& b) {
   return a.status.st_mode == b.status.st_mode && a.status.st_uid == b.status.st_uid &&
          a.status.st_gid == b.status.st_gid && a.xattrs == b.xattrs;
-}
-
-// In the order that keeps them: chown(2) clears mode bits, an ACL changes them.
-sys::Result<void> apply(int fd, const Attributes& from, const std::string& path) {
-  // Without privilege every layer's files are this user's, and so is this folder.
-  if (geteuid() == 0 && fchown(fd, from.status.st_uid, from.status.st_gid) != 0)
-    return sys::errno_error(kFolderStep, path);
-  for (const auto& [name, value] : from.xattrs) {
-    if (fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0) return sys::errno_error(kFolderStep, path);
-  }
-  if (fchmod(fd, from.status.st_mode & 07777) != 0) return sys::errno_error(kFolderStep, path);
-  return {};
 }
 
 class Mender {
@@ -106,12 +53,27 @@ class Mender {
   sys::Result<void> mend_implicit(const std::string& path) {
     auto parts = stack_.folder(path);
     if (!parts) return parts.take_failure();
-    if (parts->size() < 2 || parts->front().layer != 0) return {};
-    auto own = attributes_of(parts->at(0).fd.get(), path);
+    if (parts->empty() || parts->front().layer != 0) return {};
+    auto below = folder_below(path);
+    if (!below) return below.take_failure();
+    if (below->empty()) return {};
+    auto own = attributes_of(parts->front().fd->get(), kFolderStep, path);
     if (!own) return own.take_failure();
-    auto lower = attributes_of(parts->at(1).fd.get(), path);
+    auto lower = attributes_of(below->front().fd->get(), kFolderStep, path);
     if (!lower) return lower.take_failure();
     return same(*own, *lower) ? sys::Result<void>() : drop(ensure(path));
+  }
+
+  // What the layers below show as this folder, hidden by this layer's or not: an opaque marker empties a folder and
+  // leaves it the same one. Nothing where a folder on the way hides them.
+  sys::Result<Parts> folder_below(const std::string& path) {
+    auto parts = stack_.folder(path == "." ? path : parent_of(path));
+    if (!parts) return parts.take_failure();
+    if (!parts->empty() && parts->front().layer == 0) parts->erase(parts->begin());
+    if (path == ".") return parts;
+    auto entry = Stack::look_up(*parts, name_of(path));
+    if (!entry) return entry.take_failure();
+    return std::move(entry->folder);
   }
 
   // overlayfs hides whiteouts where it merges; a folder of one layer alone is read as it is, and shows them as broken
@@ -124,7 +86,13 @@ class Mender {
   }
 
   sys::Result<void> mend_link(const LowerLink& link) {
-    auto source = stack_.node(link.target);
+    // The target may be another of these links.
+    const auto earlier = targets_.find(link.target);
+    const std::string& target = earlier == targets_.end() ? link.target : earlier->second;
+    auto source = stack_.node(target);
+    if (!source) return source.take_failure();
+    // The layer itself hides the name: a whiteout takes the lower name away, not the file that was linked to.
+    if (!source->parent) source = stack_.below_top().node(target);
     if (!source) return source.take_failure();
     if (!source->parent) {
       sys::Error error = sys::error(kLinkStep, "it is a hardlink to " + link.target + ", which no layer has", ENOENT);
@@ -133,10 +101,11 @@ class Mender {
     }
     auto folder = ensure(parent_of(link.path));
     if (!folder) return folder.take_failure();
-    if (linkat(source->parent.get(), source->name.c_str(), folder->get(), name_of(link.path).c_str(), 0) != 0 &&
+    if (linkat(source->parent->get(), source->name.c_str(), folder->get(), name_of(link.path).c_str(), 0) != 0 &&
         errno != EEXIST) {
       return sys::errno_error(kLinkStep, link.path);
     }
+    targets_.emplace(link.path, target);
     made_++;
     return {};
   }
@@ -164,10 +133,14 @@ class Mender {
     if (!parts) return parts.take_failure();
     if (parts->empty()) return sys::errno_error(kFolderStep, path, ENOENT);
     // An entry of its own says what a folder is like; without one the layer below does, where there is one.
-    const size_t source = implicit_.contains(path) && parts->size() > 1 && parts->front().layer == 0 ? 1 : 0;
-    auto attributes = attributes_of(parts->at(source).fd.get(), path);
+    if (implicit_.contains(path) && parts->front().layer == 0) {
+      auto below = folder_below(path);
+      if (!below) return below.take_failure();
+      if (!below->empty()) parts = std::move(below);
+    }
+    auto attributes = attributes_of(parts->front().fd->get(), kFolderStep, path);
     if (!attributes) return attributes.take_failure();
-    SYS_TRY(apply(fd, *attributes, path));
+    SYS_TRY(give(fd, *attributes, kFolderStep, path));
     folders_[path] = attributes->status;
     made_++;
     return {};
@@ -191,6 +164,7 @@ class Mender {
   int out_;
   std::set<std::string> implicit_;
   std::map<std::string, struct stat> folders_;  // made so far
+  std::map<std::string, std::string> targets_;  // of the links made so far
   uint64_t made_ = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "layer/stack.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/sysmacros.h>
@@ -46,78 +47,98 @@ std::string next_name(std::string& rest) {
   return name;
 }
 
-sys::Result<std::string> read_link(const sys::Fd& parent, const std::string& name) {
+sys::Result<std::string> read_link(int parent, const std::string& name) {
   std::array<char, PATH_MAX> target{};
-  const ssize_t length = readlinkat(parent.get(), name.c_str(), target.data(), target.size());
+  const ssize_t length = readlinkat(parent, name.c_str(), target.data(), target.size());
   if (length < 0) return sys::errno_error("mend link", name);
   return std::string(target.data(), static_cast<size_t>(length));
 }
+
+std::shared_ptr<const sys::Fd> shared(int fd) { return std::make_shared<const sys::Fd>(fd); }
 
 }  // namespace
 
 sys::Result<Stack> Stack::open(const std::vector<std::string>& layers) {
   Stack stack;
   for (const std::string& path : layers) {
-    stack.roots_.emplace_back(::open(path.c_str(), kFolderFlags));
-    if (!stack.roots_.back()) return sys::errno_error("mend folder", path);
+    stack.roots_.push_back(shared(::open(path.c_str(), kFolderFlags)));
+    if (!*stack.roots_.back()) return sys::errno_error("mend folder", path);
   }
   return stack;
 }
 
-sys::Result<Parts> Stack::root() const {
-  Parts parts;
-  for (size_t layer = 0; layer < roots_.size(); layer++) {
-    sys::Fd fd(openat(roots_[layer].get(), ".", kFolderFlags));
-    if (!fd) return sys::errno_error("mend folder", ".");
-    parts.push_back({layer, std::move(fd)});
+sys::Result<std::set<std::string>> Stack::names_in(const Parts& folder) {
+  std::set<std::string> names;
+  for (const Part& part : folder) {
+    sys::Fd fd(openat(part.fd->get(), ".", kFolderFlags));
+    DIR* stream = fd ? fdopendir(fd.get()) : nullptr;
+    if (stream == nullptr) return sys::errno_error("mend folder", ".");
+    (void)fd.release();
+    errno = 0;
+    while (const dirent* entry = readdir(stream)) {
+      const std::string_view name = entry->d_name;
+      if (name != "." && name != "..") names.emplace(name);
+      errno = 0;
+    }
+    const int err = errno;
+    closedir(stream);
+    if (err != 0) return sys::errno_error("mend folder", ".", err);
   }
-  return parts;
+  return names;
 }
 
 sys::Result<Stack::Entry> Stack::look_up(const Parts& folder, const std::string& name) {
   Entry entry;
   for (const Part& part : folder) {
     struct stat status {};
-    if (fstatat(part.fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (fstatat(part.fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       if (errno == ENOENT) continue;
       return sys::errno_error("mend folder", name);
     }
-    if (is_whiteout(part.fd.get(), name, status)) break;
+    if (is_whiteout(part.fd->get(), name, status)) break;
     if (!S_ISDIR(status.st_mode)) {
       if (entry.folder.empty()) {
-        entry.other = {sys::Fd(openat(part.fd.get(), ".", kFolderFlags)), name};
-        if (!entry.other.parent) return sys::errno_error("mend folder", name);
+        entry.other = {part.fd, name};
         entry.is_link = S_ISLNK(status.st_mode);
       }
       break;
     }
-    sys::Fd fd(openat(part.fd.get(), name.c_str(), kFolderFlags));
-    if (!fd) return sys::errno_error("mend folder", name);
-    const bool opaque = has_overlay_mark(fd.get(), "opaque", 'y');
+    auto fd = shared(openat(part.fd->get(), name.c_str(), kFolderFlags));
+    if (!*fd) return sys::errno_error("mend folder", name);
+    const bool opaque = has_overlay_mark(fd->get(), "opaque", 'y');
     entry.folder.push_back({part.layer, std::move(fd)});
     if (opaque) break;
   }
   return entry;
 }
 
+Stack Stack::below_top() const {
+  Stack below;
+  below.roots_.assign(roots_.begin() + 1, roots_.end());
+  return below;
+}
+
+Parts Stack::root() const {
+  Parts parts;
+  for (size_t layer = 0; layer < roots_.size(); layer++) parts.push_back({layer, roots_[layer]});
+  return parts;
+}
+
 sys::Result<Parts> Stack::folder(std::string_view path) const {
-  auto parts = root();
-  if (!parts) return parts.take_failure();
+  Parts parts = root();
   std::string rest(path);
-  for (std::string name = next_name(rest); !name.empty() && !parts->empty(); name = next_name(rest)) {
+  for (std::string name = next_name(rest); !name.empty() && !parts.empty(); name = next_name(rest)) {
     if (name == ".") continue;
-    auto entry = look_up(*parts, name);
+    auto entry = look_up(parts, name);
     if (!entry) return entry.take_failure();
-    *parts = std::move(entry->folder);
+    parts = std::move(entry->folder);
   }
   return parts;
 }
 
 sys::Result<Stack::Node> Stack::node(std::string_view path) const {
   std::vector<Parts> way;  // the folders from the root to where we are: ".." goes back, at the root it stays
-  auto top = root();
-  if (!top) return top.take_failure();
-  way.push_back(std::move(*top));
+  way.push_back(root());
   std::string rest(path);
   int links = 0;
   for (;;) {
@@ -138,7 +159,7 @@ sys::Result<Stack::Node> Stack::node(std::string_view path) const {
       return last ? std::move(entry->other) : Node{};
     } else {
       if (++links > kMaxLinks) return sys::errno_error("mend link", std::string(path), ELOOP);
-      auto target = read_link(entry->other.parent, name);
+      auto target = read_link(entry->other.parent->get(), name);
       if (!target) return target.take_failure();
       if (!target->empty() && target->front() == '/') way.resize(1);
       rest.insert(0, *target);

@@ -4,6 +4,8 @@
 
 #include <sys/stat.h>
 
+#include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +18,7 @@ namespace layer {
 // One layer's folder behind a merged one.
 struct Part {
   size_t layer = 0;  // 0 is the topmost
-  sys::Fd fd;
+  std::shared_ptr<const sys::Fd> fd;
 };
 
 // A merged folder: the layers that show through in it, topmost first.
@@ -26,27 +28,34 @@ class Stack {
  public:
   static sys::Result<Stack> open(const std::vector<std::string>& layers);
 
+  // The same without the topmost layer.
+  [[nodiscard]] Stack below_top() const;
+
   // The merged folder at a clean path without links; empty when there is none.
   [[nodiscard]] sys::Result<Parts> folder(std::string_view path) const;
 
   // The topmost thing called `path`, which is no folder. Links on the way are followed within the stack, the last name
   // is not.
   struct Node {
-    sys::Fd parent;  // -1: there is none
+    std::shared_ptr<const sys::Fd> parent;  // null: there is none
     std::string name;
   };
   [[nodiscard]] sys::Result<Node> node(std::string_view path) const;
 
- private:
+  // What a name means in a merged folder: a folder, something else, or, when both are empty, nothing.
   struct Entry {
     Parts folder;
     Node other;
     bool is_link = false;
   };
-  [[nodiscard]] sys::Result<Parts> root() const;
   static sys::Result<Entry> look_up(const Parts& folder, const std::string& name);
+  // All names that any of the layers has there, whiteouts too.
+  static sys::Result<std::set<std::string>> names_in(const Parts& folder);
 
-  std::vector<sys::Fd> roots_;
+ private:
+  [[nodiscard]] Parts root() const;
+
+  std::vector<std::shared_ptr<const sys::Fd>> roots_;
 };
 
 }  // namespace layer

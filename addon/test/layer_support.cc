@@ -3,8 +3,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -14,6 +17,7 @@
 #include <cstring>
 #include <utility>
 
+#include "layer/mend.h"
 #include "sys/tree.h"
 
 namespace layer_test {
@@ -246,6 +250,57 @@ bool Place::untouched() const {
          now.st_uid == canary_.st_uid && same_time(now.st_mtim, canary_.st_mtim) &&
          same_time(now.st_ctim, canary_.st_ctim) && same_time(folder.st_mtim, outside_.st_mtim) &&
          folder.st_mode == outside_.st_mode;
+}
+
+std::vector<std::string> Place::mend(const std::vector<std::string>& below) {
+  layer::MendRequest request;
+  request.layers = {path("")};
+  request.layers.insert(request.layers.end(), below.begin(), below.end());
+  request.out_dir = outside("fix");
+  request.implicit = result->implicit;
+  request.whiteouts = result->whiteouts;
+  request.lower_links = result->lower_links;
+  failure.reset();
+  if (mkdir(request.out_dir.c_str(), 0755) != 0) abort();
+  auto made = layer::mend(request);
+  if (!made) failure = made.take_failure();
+  if (failure || *made == 0) return request.layers;
+  request.layers.insert(request.layers.begin(), request.out_dir);
+  return request.layers;
+}
+
+Chain& Chain::add(const Tar& tar) {
+  layers_.push_back(std::make_unique<Place>());
+  REQUIRE(layers_.back()->unpack(tar));
+  folders = layers_.back()->mend(folders);
+  return *this;
+}
+
+int in_child(const std::function<int()>& body) {
+  const pid_t child = fork();
+  if (child == 0) _exit(body());
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+bool own_mounts(const char* tmpfs_options) {
+  return unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         mount("tmpfs", "/mnt", "tmpfs", 0, tmpfs_options) == 0;
+}
+
+bool in_overlay(const std::vector<std::string>& layers, const std::function<bool(const std::string&)>& holds) {
+  const int answer = in_child([&] {
+    if (!own_mounts() || mkdir("/mnt/merged", 0755) != 0 || mkdir("/mnt/upper", 0755) != 0 ||
+        mkdir("/mnt/work", 0755) != 0)
+      return 3;
+    std::string options = "upperdir=/mnt/upper,workdir=/mnt/work,metacopy=off,redirect_dir=off,index=off,lowerdir=";
+    for (const std::string& layer : layers) options += (layer == layers.front() ? "" : ":") + layer;
+    if (mount("overlay", "/mnt/merged", "overlay", 0, options.c_str()) != 0) return 4;
+    return holds("/mnt/merged/") ? 0 : 1;
+  });
+  CHECK(answer < 2);
+  return answer == 0;
 }
 
 }  // namespace layer_test

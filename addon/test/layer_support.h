@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -98,11 +100,32 @@ class Place {
   [[nodiscard]] std::vector<std::string> names() const;
   // The canary is as it was made: content, times, link count, and the names beside it.
   [[nodiscard]] bool untouched() const;
+  // A further layer of a chain: `root` as it is, and above it what mending made beside it.
+  std::vector<std::string> mend(const std::vector<std::string>& below);
 
  private:
   std::string base_;
   struct stat canary_ = {};
   struct stat outside_ = {};
 };
+
+// Layers that were unpacked apart from each other and fitted together, bottom first, as the library does it.
+class Chain {
+ public:
+  Chain& add(const Tar& tar);
+  // What overlay mounts, topmost first.
+  std::vector<std::string> folders;
+  Place& layer(size_t index) { return *layers_[index]; }
+
+ private:
+  std::vector<std::unique_ptr<Place>> layers_;
+};
+
+// What `body` answers in a process of its own; 255 when that was killed.
+int in_child(const std::function<int()>& body);
+// This process has mounts of its own from now on, and a tmpfs on /mnt.
+bool own_mounts(const char* tmpfs_options = "");
+// Whether this holds in an overlay of these folders, topmost first: asked with its path and a slash.
+bool in_overlay(const std::vector<std::string>& layers, const std::function<bool(const std::string&)>& holds);
 
 }  // namespace layer_test

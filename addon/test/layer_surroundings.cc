@@ -4,10 +4,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <functional>
 
 #include "layer_support.h"
 
@@ -16,15 +13,6 @@ using namespace layer_test;
 namespace {
 
 constexpr uid_t kUser = 65534;
-
-// What holds in a child process: 0 for everything, else the number of the step that failed.
-int in_child(const std::function<int()>& body) {
-  const pid_t child = fork();
-  if (child == 0) _exit(body());
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
-}
 
 bool write_file(const char* path, const std::string& text) {
   const sys::Fd fd(open(path, O_WRONLY | O_CLOEXEC));
@@ -118,8 +106,7 @@ TEST_CASE("in a user namespace with one id") {
 TEST_CASE("on overlayfs itself, whiteouts are marked files in marked folders") {
   Place place;
   const int step = in_child([&] {
-    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return 1;
-    if (mount("tmpfs", "/mnt", "tmpfs", 0, nullptr) != 0) return 2;
+    if (!own_mounts()) return 1;
     for (const char* name : {"/mnt/lower", "/mnt/upper", "/mnt/work"}) {
       if (mkdir(name, 0755) != 0) return 2;
     }

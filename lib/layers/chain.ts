@@ -1,18 +1,28 @@
-import { mkdir, rename, stat } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { DinghyError } from '../errors';
 import { chainIds } from '../oci/chain-id';
 import { parseDigest } from '../oci/digest';
-import { storeError, syncFolder, unlessMissing } from '../util/files';
+import { isThere, storeError, syncFolder } from '../util/files';
 import type { LayerRecord } from '../store/layers';
 import { withLock } from '../store/locks';
 import type { Store } from '../store/store';
 import { mendLayer } from './mend';
+import { maxLowerFolders, squashedFolder } from './squash';
+
+/** What was found out of a chain so far, from the bottom. */
+interface Found {
+  diffIds: readonly string[];
+  /** By index; undefined where there's nothing to mend. */
+  fixes: Map<number, string | undefined>;
+  /** One folder in place of all layers below `index`. */
+  squash?: { index: number; folder: string };
+}
 
 /**
  * The folders that overlay mounts for these layers (diff ids, bottom first): topmost first, as `lowerdir` has them. What is
- * missing of the chain's fix layers is made.
+ * missing of the chain's fix layers is made, and where they would be more than overlay takes, the oldest are made one.
  *
  * A layer that occurs several times is named once, at its topmost place: overlay refuses one folder twice (ELOOP), and the
  * topmost covers all that a lower copy could show.
@@ -20,7 +30,7 @@ import { mendLayer } from './mend';
  */
 export async function lowerFolders(store: Store, diffIds: readonly string[], signal?: AbortSignal): Promise<string[]> {
   const chain = chainIds(diffIds);
-  const fixes = new Map<number, string | undefined>();
+  const found: Found = { diffIds, fixes: new Map() };
   // Bottom up: what a layer's folders take over is what the mended layers below show.
   for (const [index, diffId] of diffIds.entries()) {
     const record = await store.layers.get(diffId);
@@ -31,18 +41,23 @@ export async function lowerFolders(store: Store, diffIds: readonly string[], sig
         details: { diffId },
       });
     }
-    const below = stacked(store, diffIds.slice(0, index), fixes).filter(
-      (folder) => folder !== store.layers.diffFolder(diffId),
-    );
-    fixes.set(index, await fixFolder(store, chain[index]!, record, below, signal));
+    const all = stacked(store, found, index);
+    const below = all.filter((folder) => folder !== store.layers.diffFolder(diffId));
+    const fix = await fixFolder(store, chain[index]!, record, below, signal);
+    found.fixes.set(index, fix);
+    // As many as fit become one, and not as many as must: images that grew from each other share it.
+    if (all.length + (fix === undefined ? 1 : 2) > maxLowerFolders) {
+      found.squash = { index, folder: await squashedFolder(store, chain[index - 1]!, all, signal) };
+    }
   }
-  return stacked(store, diffIds, fixes);
+  return stacked(store, found, diffIds.length);
 }
 
-function stacked(store: Store, diffIds: readonly string[], fixes: ReadonlyMap<number, string | undefined>): string[] {
+/** Of the layers below `end`. */
+function stacked(store: Store, { diffIds, fixes, squash }: Found, end: number): string[] {
   const folders: string[] = [];
   const seen = new Set<string>();
-  for (let index = diffIds.length - 1; index >= 0; index--) {
+  for (let index = end - 1; index >= (squash?.index ?? 0); index--) {
     const diffId = diffIds[index]!;
     if (!seen.has(diffId)) {
       seen.add(diffId);
@@ -50,7 +65,7 @@ function stacked(store: Store, diffIds: readonly string[], fixes: ReadonlyMap<nu
       folders.push(...(fix === undefined ? [] : [fix]), store.layers.diffFolder(diffId));
     }
   }
-  return folders;
+  return squash ? [...folders, squash.folder] : folders;
 }
 
 /**
@@ -69,11 +84,11 @@ async function fixFolder(
   }
   const target = store.paths.fix(chainId);
   const diff = join(target, 'diff');
-  if (!(await exists(target))) {
+  if (!(await isThere(target))) {
     const lock = store.paths.lock(`fix-${parseDigest(chainId).hex}`);
     await withLock(lock, () => makeFix(store, target, record, below, signal), signal ? { signal } : {});
   }
-  return (await exists(diff)) ? diff : undefined;
+  return (await isThere(diff)) ? diff : undefined;
 }
 
 function mayNeedFix(record: LayerRecord, below: readonly string[]): boolean {
@@ -88,7 +103,7 @@ async function makeFix(
   below: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (await exists(target)) {
+  if (await isThere(target)) {
     return; // another process was faster
   }
   const temporary = await store.makeTemporary();
@@ -108,8 +123,4 @@ async function makeFix(
   } finally {
     await temporary.remove();
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await unlessMissing(stat(path))) !== undefined;
 }

@@ -55,8 +55,9 @@ export async function createContainer(
     supervisor = settings.detached ? undefined : launchSupervisor(context, lockFd);
     const network = reserveNetwork(context, places.id, settings, image.config);
     release = network.undo;
-    makeFolders(places, image.lower);
-    layInitialFiles(places.upper, image.lower, settings.files);
+    const lower = image.lower.length > 0 ? image.lower : [places.empty];
+    makeFolders(places, lower);
+    layInitialFiles(places.upper, lower, settings.files);
     const mounts = resolveMounts(context.paths, image.config, settings, made);
     const hostname = containerHostname(places.id, settings);
     const filter = await seccompFilter(context, settings);
@@ -66,7 +67,7 @@ export async function createContainer(
       hostname,
       rootfs: {
         type: 'overlay',
-        lower: image.lower,
+        lower,
         upper: places.upper,
         work: places.work,
         // Otherwise an unmount would sync the whole file system of the upper: nothing of an owned container outlives it.
@@ -112,12 +113,16 @@ function makeFolders(places: ContainerPlaces, lower: readonly string[]): void {
   for (const folder of [places.upper, places.work, places.etc, dirname(places.log)]) {
     mkdirSync(folder, { recursive: true, mode: 0o755 });
   }
+  if (lower[0] === places.empty) {
+    mkdirSync(places.empty);
+    chmodSync(places.empty, 0o755);
+  }
   // There from the start, so that whoever attaches has it open before its first byte.
   writeFileSync(places.log, '', { mode: 0o600 });
   // The root of the merged tree has the mode and owner of its topmost layer, which is the upper.
-  const model = lower[0] === undefined ? undefined : statSync(lower[0]);
-  chmodSync(places.upper, model ? model.mode & 0o7777 : 0o755);
-  if (model && process.geteuid?.() === 0) {
+  const model = statSync(lower[0]!);
+  chmodSync(places.upper, model.mode & 0o7777);
+  if (process.geteuid?.() === 0) {
     chownSync(places.upper, model.uid, model.gid);
   }
 }

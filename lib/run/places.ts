@@ -14,6 +14,8 @@ export interface ContainerPlaces {
   state: string;
   lock: string;
   log: string;
+  /** Lies below the upper folder when the image has no layers: overlay wants something there. */
+  empty: string;
   upper: string;
   work: string;
   etc: string;
@@ -43,6 +45,7 @@ export function containerPlaces(
     state: join(bundle, 'state.json'),
     lock: join(bundle, 'lock'),
     log: join(bundle, 'log', 'container.log'),
+    empty: join(bundle, 'empty'),
     upper: join(writable, 'upper'),
     work: join(writable, 'work'),
     etc: join(bundle, 'etc'),

@@ -54,6 +54,11 @@ export class StorePaths {
     return join(this.fixes, parseDigest(chainId).hex);
   }
 
+  /** A whole tree: all that this chain shows, for chains that are too long for overlay. Beside the fix of the same id. */
+  squash(chainId: string): string {
+    return join(this.fix(chainId), 'squash');
+  }
+
   get containers(): string {
     return join(this.root, 'containers');
   }

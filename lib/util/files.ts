@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, unlink } from 'node:fs/promises';
+import { mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { DinghyError, isDinghyError } from '../errors';
@@ -68,4 +68,8 @@ export async function unlessMissing<T>(promise: Promise<T>): Promise<T | undefin
     }
     throw error;
   }
+}
+
+export async function isThere(path: string): Promise<boolean> {
+  return (await unlessMissing(stat(path))) !== undefined;
 }

@@ -1,7 +1,7 @@
 /** One entry of a layer, as little of it as a test cares about. */
 export interface TarEntry {
   name: string;
-  /** ustar's type flag: `0` file, `5` folder, `2` symbolic link, `1` hard link. */
+  /** ustar's type flag: `0` file, `5` folder, `2` symbolic link, `1` hard link, `3` and `4` devices, `6` fifo. */
   type?: string;
   mode?: number;
   uid?: number;
@@ -9,16 +9,38 @@ export interface TarEntry {
   mtime?: number;
   link?: string;
   content?: string | Buffer;
+  /** Numbers of a device. */
+  major?: number;
+  minor?: number;
+  /** Records of an extended header before the entry: `path`, `mtime`, `SCHILY.xattr.user.name`. */
+  pax?: Record<string, string | Buffer>;
 }
 
 /** A ustar archive made byte by byte, so that a test can also make what no tool would write. Names are at most 100 bytes. */
 export function buildTar(entries: readonly TarEntry[]): Buffer {
   const blocks: Buffer[] = [];
   for (const entry of entries) {
-    const content = Buffer.from(entry.content ?? '');
-    blocks.push(header(entry, content.length), content, Buffer.alloc((512 - (content.length % 512)) % 512));
+    if (entry.pax) {
+      const records = Buffer.concat(Object.entries(entry.pax).map(([key, value]) => paxRecord(key, value)));
+      blocks.push(...member({ name: 'pax', type: 'x' }, records));
+    }
+    blocks.push(...member(entry, Buffer.from(entry.content ?? '')));
   }
   return Buffer.concat([...blocks, Buffer.alloc(1024)]);
+}
+
+function member(entry: TarEntry, content: Buffer): Buffer[] {
+  return [header(entry, content.length), content, Buffer.alloc((512 - (content.length % 512)) % 512)];
+}
+
+/** `LENGTH KEY=VALUE\n`, where the length counts itself. */
+function paxRecord(key: string, value: string | Buffer): Buffer {
+  const rest = Buffer.concat([Buffer.from(` ${key}=`), Buffer.from(value), Buffer.from('\n')]);
+  let length = rest.length + 1;
+  while (String(length).length + rest.length !== length) {
+    length = String(length).length + rest.length;
+  }
+  return Buffer.concat([Buffer.from(String(length)), rest]);
 }
 
 function header(entry: TarEntry, size: number): Buffer {
@@ -37,6 +59,8 @@ function header(entry: TarEntry, size: number): Buffer {
   block.write(type, 156, 'latin1');
   block.write(entry.link ?? '', 157, 100, 'utf8');
   block.write('ustar\x0000', 257, 'latin1');
+  octal(entry.major ?? 0, 329, 8);
+  octal(entry.minor ?? 0, 337, 8);
   octal(
     block.reduce((sum, byte) => sum + byte, 0),
     148,

@@ -1,0 +1,62 @@
+#include "layer/attributes.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+namespace layer {
+namespace {
+
+bool is_carried(const std::string& name) {
+  return name.rfind("trusted.overlay.", 0) != 0 && name.rfind("user.overlay.", 0) != 0 && name != "security.selinux";
+}
+
+// The calls by descriptor refuse O_PATH; the link in procfs leads to the very file, even to a link, which is not
+// followed further.
+std::string by_descriptor(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+
+}  // namespace
+
+sys::Result<Attributes> attributes_of(int fd, const char* step, const std::string& path) {
+  Attributes found;
+  if (fstat(fd, &found.status) != 0) return sys::errno_error(step, path);
+  const std::string file = by_descriptor(fd);
+  std::string names(XATTR_LIST_MAX, '\0');
+  const ssize_t length = listxattr(file.c_str(), names.data(), names.size());
+  if (length < 0) {
+    if (errno == ENOTSUP) return found;
+    return sys::errno_error(step, path);
+  }
+  names.resize(static_cast<size_t>(length));
+  std::string value(XATTR_SIZE_MAX, '\0');
+  for (size_t at = 0; at < names.size(); at = names.find('\0', at) + 1) {
+    const std::string name(names.c_str() + at);
+    if (!is_carried(name)) continue;
+    const ssize_t size = getxattr(file.c_str(), name.c_str(), value.data(), value.size());
+    if (size < 0) return sys::errno_error(step, path);
+    found.xattrs[name] = value.substr(0, static_cast<size_t>(size));
+  }
+  return found;
+}
+
+// In the order that keeps them: chown(2) clears mode bits and capabilities, an ACL changes the mode.
+sys::Result<void> give(int fd, const Attributes& from, const char* step, const std::string& path) {
+  if (geteuid() == 0 && fchownat(fd, "", from.status.st_uid, from.status.st_gid, AT_EMPTY_PATH) != 0)
+    return sys::errno_error(step, path);
+  const std::string file = by_descriptor(fd);
+  for (const auto& [name, value] : from.xattrs) {
+    if (setxattr(file.c_str(), name.c_str(), value.data(), value.size(), 0) != 0) return sys::errno_error(step, path);
+  }
+  if (!S_ISLNK(from.status.st_mode) && chmod(file.c_str(), from.status.st_mode & 07777) != 0)
+    return sys::errno_error(step, path);
+  return {};
+}
+
+sys::Result<void> give_times(int fd, const Attributes& from, const char* step, const std::string& path) {
+  const timespec times[2] = {from.status.st_atim, from.status.st_mtim};
+  if (utimensat(AT_FDCWD, by_descriptor(fd).c_str(), times, 0) != 0) return sys::errno_error(step, path);
+  return {};
+}
+
+}  // namespace layer
