@@ -1,7 +1,8 @@
 // npm run soak [-- PART…]: for minutes what `npm test` does for seconds. Once per issue, with the seed and the result in its note.
-//   fuzz        every parser of untrusted bytes, DINGHY_SOAK_MINUTES each (default 2)
-//   kills       the demo killed at 100 random moments
-//   lifetimes   containers of every kind, one after the other: neither memory nor descriptors may grow
+//   fuzz          every parser of untrusted bytes, DINGHY_SOAK_MINUTES each (default 2)
+//   differential  60 random images and all real ones, each the same tree as umoci's
+//   kills         the demo killed at 100 random moments
+//   lifetimes     containers of every kind, one after the other: neither memory nor descriptors may grow
 // DINGHY_TEST_SEED repeats a run.
 import { chosen, fuzzLane, stepsLane } from './lib/lanes.mjs';
 import { ready, root, run, tool } from './lib/steps.mjs';
@@ -20,7 +21,21 @@ function lifetimes() {
   return run(process.execPath, [`${root}/scripts/bench.mjs`, 'soak'], { mayFail: true, env }).status;
 }
 
-const parts = { fuzz: () => fuzzLane(minutes * 60).failed, kills, lifetimes };
+function fuzz() {
+  const seconds = String(minutes * 60);
+  const args = ['--selectProjects', 'unit', '-i', '-t', '^what (comes|stands)'];
+  const env = { DINGHY_TEST_SEED: seed, DINGHY_FUZZ_SECONDS: seconds };
+  const parsers = { name: 'fuzz: parsers of the library', command: tool('jest'), args, env };
+  return fuzzLane(minutes * 60).failed + stepsLane('parsers', [parsers]).failed;
+}
+
+function differential() {
+  const args = ['test/integration/umoci-differential.test.ts', '--selectProjects', 'integration', '-i'];
+  const env = { DINGHY_TEST_SEED: seed, DINGHY_TEST_DIFFERENTIAL: '60' };
+  return stepsLane('differential', [{ name: 'as umoci unpacks', command: tool('jest'), args, env }]).failed;
+}
+
+const parts = { fuzz, differential, kills, lifetimes };
 const names = chosen('part', parts);
 ready('test');
 console.log(`seed ${seed}`);
