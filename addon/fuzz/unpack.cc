@@ -32,27 +32,27 @@ void check(bool promise) {
   if (!promise) abort();
 }
 
-// Should something reach out of the folder after all, it finds a machine that cannot be written to.
-void shut_in() {
+// Should something reach out of the folder after all, it finds a machine that cannot be written to. False where this
+// process may not have mounts of its own: then it can spoil little.
+bool shut_in() {
+  if (unshare(CLONE_NEWNS) != 0) return false;
   const auto set = [](const char* path, unsigned flags, uint64_t set, uint64_t clear) {
     struct mount_attr attributes {};
     attributes.attr_set = set;
     attributes.attr_clr = clear;
     return sys::mount_setattr(AT_FDCWD, path, flags, attributes) == 0;
   };
-  check(unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+  check(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
   check(set("/", AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0));
   // Where the corpus lies.
   check(mount("/tmp", "/tmp", nullptr, MS_BIND, nullptr) == 0 && set("/tmp", 0, 0, MOUNT_ATTR_RDONLY));
   check(mount("tmpfs", kScratch, "tmpfs", 0, "size=64m") == 0);
+  return true;
 }
 
 std::string scratch() {
   static const std::string kFolder = [] {
-    if (geteuid() == 0) {
-      shut_in();
-      return std::string(kScratch);
-    }
+    if (shut_in()) return std::string(kScratch);
     std::string name = "/tmp/fuzz-unpack-XXXXXX";
     check(mkdtemp(name.data()) != nullptr);
     return name;
