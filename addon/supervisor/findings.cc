@@ -115,13 +115,13 @@ void send_findings(const layer::UnpackResult& result) {
 
 sys::Result<void> read_findings(int input_fd, layer::MendRequest& request) {
   std::string input;
-  std::string data(kReadSize, '\0');
+  char data[kReadSize];
   for (;;) {
-    const ssize_t size = read(input_fd, data.data(), data.size());
+    const ssize_t size = read(input_fd, data, sizeof data);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return sys::errno_error("read findings");
     if (size == 0) break;
-    input.append(data, 0, static_cast<size_t>(size));
+    input.append(data, static_cast<size_t>(size));
   }
   if (!input.empty() && input.back() != '\0') return sys::error("read findings", "they end in the middle", EPROTO);
   size_t at = 0;
