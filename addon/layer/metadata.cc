@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <string_view>
 
 #include "layer/name.h"
+#include "layer/xattrs.h"
 
 namespace layer {
 namespace {
@@ -22,13 +22,6 @@ constexpr long kFchmodat2 = 452;  // Linux 6.6, one number on all architectures
 #else
 constexpr long kFchmodat2 = SYS_fchmodat2;
 #endif
-
-// Attributes that an image may set. overlayfs's own would let a layer redirect lookups into other folders; trusted.* is
-// the kernel's and root's; SELinux labels and integrity signatures are the host's.
-bool allowed(std::string_view name) {
-  if (name.starts_with("user.")) return !name.starts_with("user.overlay.");
-  return name == "security.capability" || name == "system.posix_acl_access" || name == kDefaultAcl;
-}
 
 timespec bounded(const Time& time) {
   if (time.seconds < 0 || time.seconds >= kMaxSeconds) return {0, 0};
@@ -84,7 +77,7 @@ sys::Result<void> Metadata::check_xattr(int result, const Xattr& xattr, const En
 sys::Result<void> Metadata::finish_file(int fd, const Entry& entry) {
   if (tree_.chown_failed(fchown(fd, entry.uid, entry.gid))) return failed("chown");
   for (const Xattr& xattr : entry.xattrs) {
-    if (!allowed(xattr.name)) continue;
+    if (!belongs_to_image(xattr.name)) continue;
     SYS_TRY(check_xattr(fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0), xattr, entry));
   }
   if (fchmod(fd, entry.mode) != 0) return failed("chmod");
@@ -96,7 +89,7 @@ sys::Result<void> Metadata::start_folder(int fd, const Entry& entry, std::option
                                          std::optional<std::string>& default_acl) {
   if (tree_.chown_failed(fchown(fd, entry.uid, entry.gid))) return failed("chown");
   for (const Xattr& xattr : entry.xattrs) {
-    if (!allowed(xattr.name)) continue;
+    if (!belongs_to_image(xattr.name)) continue;
     if (xattr.name == kDefaultAcl) {
       default_acl = xattr.value;
       continue;
@@ -110,11 +103,12 @@ sys::Result<void> Metadata::start_folder(int fd, const Entry& entry, std::option
 sys::Result<void> Metadata::finish_node(int parent, const std::string& name, const Entry& entry) {
   if (tree_.chown_failed(fchownat(parent, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW)))
     return failed("chown");
-  if (std::any_of(entry.xattrs.begin(), entry.xattrs.end(), [](const Xattr& xattr) { return allowed(xattr.name); })) {
+  if (std::any_of(entry.xattrs.begin(), entry.xattrs.end(),
+                  [](const Xattr& xattr) { return belongs_to_image(xattr.name); })) {
     const WorkingFolder here(parent);
     if (!here.ok()) return failed("chdir");
     for (const Xattr& xattr : entry.xattrs) {
-      if (!allowed(xattr.name)) continue;
+      if (!belongs_to_image(xattr.name)) continue;
       const std::string local = "./" + name;
       SYS_TRY(check_xattr(lsetxattr(local.c_str(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0),
                           xattr, entry));
@@ -141,7 +135,8 @@ sys::Result<void> Metadata::clear_xattrs(int fd) {
   for (size_t at = 0; at < names.size();) {
     const std::string name = names.c_str() + at;
     at += name.size() + 1;
-    if (allowed(name) && fremovexattr(fd, name.c_str()) != 0 && errno != ENODATA) return failed("remove attribute");
+    if (belongs_to_image(name) && fremovexattr(fd, name.c_str()) != 0 && errno != ENODATA)
+      return failed("remove attribute");
   }
   return {};
 }

@@ -52,6 +52,4 @@ struct Times {
 };
 Times times_of(const std::optional<Time>& accessed, const Time& modified);
 
-constexpr const char* kDefaultAcl = "system.posix_acl_default";
-
 }  // namespace layer

@@ -6,6 +6,7 @@
 
 #include "layer/name.h"
 #include "layer/writer.h"
+#include "layer/xattrs.h"
 
 namespace layer {
 namespace {

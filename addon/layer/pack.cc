@@ -1,0 +1,265 @@
+#include "layer/pack.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <climits>
+#include <map>
+
+#include "layer/metadata.h"
+#include "layer/name.h"
+#include "layer/pack_file.h"
+#include "layer/tar_writer.h"
+#include "sys/kernel.h"
+
+namespace layer {
+namespace {
+
+constexpr uint64_t kNoWayOut = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+// A name that is something else at every look has a container's whole attention.
+constexpr int kLooks = 4;
+
+// One file's first name, and how many are still to come.
+struct Links {
+  std::string path;
+  timespec changed = {};
+  uint64_t others = 0;
+};
+
+Entry describe(const struct stat& status, const std::string& path) {
+  Entry entry;
+  entry.name = path;
+  entry.mode = status.st_mode & 07777;
+  entry.uid = status.st_uid;
+  entry.gid = status.st_gid;
+  entry.modified = {status.st_mtim.tv_sec, static_cast<uint32_t>(status.st_mtim.tv_nsec)};
+  return entry;
+}
+
+class Packer {
+ public:
+  Packer(Output& output, const PackOptions& options) : output_(output), options_(options) {}
+
+  sys::Result<void> root(int fd);
+  PackReport report();
+
+ private:
+  // What came of one look at a name: it is in the archive or rightly not, or it was something else a moment later.
+  enum class Look { kDone, kChanged };
+
+  sys::Result<void> contents(int fd);
+  sys::Result<void> member(int parent, const std::string& name);
+  sys::Result<Look> look(int parent, const std::string& name);
+  sys::Result<Look> folder(int parent, const std::string& name, const struct stat& seen);
+  sys::Result<Look> file(int parent, const std::string& name);
+  sys::Result<Look> symlink(int parent, const std::string& name, const struct stat& seen);
+  sys::Result<Look> node(const struct stat& seen, EntryType type);
+  sys::Result<Look> lost(int err);
+  sys::Result<bool> hardlink(const struct stat& seen);
+  void remember_links(const struct stat& seen);
+  sys::Result<void> put(const Entry& entry);
+  [[nodiscard]] sys::Error failed(int err = errno) const {
+    return sys::errno_error("read tree", printable(path_), err);
+  }
+
+  Output& output_;
+  const PackOptions& options_;
+  PackReport report_;
+  Warnings warnings_;
+  std::string path_;  // of the entry in hand, relative to the root
+  uint32_t depth_ = 0;
+  int refusal_ = 0;  // why the last look at a name failed
+  std::string header_;
+  std::map<std::pair<dev_t, ino_t>, Links> links_;
+};
+
+sys::Result<void> Packer::put(const Entry& entry) {
+  header_.clear();
+  append_header(header_, entry);
+  report_.entries++;
+  return output_.write(header_);
+}
+
+// What is told of each file is known at its first name; a tree that changes meanwhile may give the number of a file
+// that is gone to another one, whose change time then tells.
+sys::Result<bool> Packer::hardlink(const struct stat& seen) {
+  if (seen.st_nlink < 2) return false;
+  const auto found = links_.find({seen.st_dev, seen.st_ino});
+  if (found == links_.end()) return false;
+  Links& links = found->second;
+  if (links.changed.tv_sec != seen.st_ctim.tv_sec || links.changed.tv_nsec != seen.st_ctim.tv_nsec) return false;
+  Entry entry = describe(seen, path_);
+  entry.type = EntryType::kHardlink;
+  entry.link = links.path;
+  SYS_TRY(put(entry));
+  if (--links.others == 0) links_.erase(found);
+  return true;
+}
+
+void Packer::remember_links(const struct stat& seen) {
+  if (seen.st_nlink > 1) links_[{seen.st_dev, seen.st_ino}] = {path_, seen.st_ctim, seen.st_nlink - 1};
+}
+
+// A name could not be opened as what it was a moment ago.
+sys::Result<Packer::Look> Packer::lost(int err) {
+  if (err == ENOENT) {
+    report_.vanished++;
+    warnings_.add(printable(path_) + " vanished");
+    return Look::kDone;
+  }
+  // Another type stands there now; ENODEV, ENXIO and EACCES: a device that is none, or that this mount has none of.
+  refusal_ = err;
+  if (err == ELOOP || err == ENOTDIR || err == ENXIO || err == ENODEV || err == EACCES) return Look::kChanged;
+  return failed(err);
+}
+
+sys::Result<Packer::Look> Packer::file(int parent, const std::string& name) {
+  // Not blocking: a fifo may have come in its place.
+  const sys::Fd fd(sys::openat2(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, kNoWayOut));
+  if (!fd) return lost(errno);
+  struct stat status = {};
+  if (fstat(fd.get(), &status) != 0) return failed();
+  if (!S_ISREG(status.st_mode)) return Look::kChanged;
+  Entry entry = describe(status, path_);
+  entry.size = static_cast<uint64_t>(status.st_size);
+  SYS_TRY(read_xattrs(fd.get(), entry, warnings_));
+  remember_links(status);
+  SYS_TRY(put(entry));
+  auto whole = copy_file(fd.get(), status, output_);
+  if (!whole) {
+    sys::Error failure = whole.take_failure();
+    if (failure.step != "write") failure.path = printable(path_);
+    return failure;
+  }
+  if (!*whole) {
+    report_.changed++;
+    warnings_.add(printable(path_) + " changed its size while it was read");
+  }
+  return Look::kDone;
+}
+
+sys::Result<Packer::Look> Packer::folder(int parent, const std::string& name, const struct stat& seen) {
+  const sys::Fd fd(sys::openat2(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, kNoWayOut));
+  // Another mount's root: the folder is told of, what is mounted on it is not of this tree.
+  const bool elsewhere = !fd && errno == EXDEV;
+  if (!fd && !elsewhere) return lost(errno);
+  struct stat status = seen;
+  if (!elsewhere && fstat(fd.get(), &status) != 0) return failed();
+  Entry entry = describe(status, path_);
+  entry.type = EntryType::kDirectory;
+  if (!elsewhere) SYS_TRY(read_xattrs(fd.get(), entry, warnings_));
+  SYS_TRY(put(entry));
+  if (!elsewhere) SYS_TRY(contents(fd.get()));
+  return Look::kDone;
+}
+
+sys::Result<Packer::Look> Packer::symlink(int parent, const std::string& name, const struct stat& seen) {
+  std::string target(PATH_MAX, '\0');
+  const ssize_t size = readlinkat(parent, name.c_str(), target.data(), target.size());
+  if (size < 0) return errno == EINVAL ? sys::Result<Look>(Look::kChanged) : lost(errno);
+  target.resize(static_cast<size_t>(size));
+  Entry entry = describe(seen, path_);
+  entry.type = EntryType::kSymlink;
+  entry.link = target;
+  remember_links(seen);
+  SYS_TRY(put(entry));
+  return Look::kDone;
+}
+
+sys::Result<Packer::Look> Packer::node(const struct stat& seen, EntryType type) {
+  Entry entry = describe(seen, path_);
+  entry.type = type;
+  if (type != EntryType::kFifo) {
+    entry.device_major = major(seen.st_rdev);
+    entry.device_minor = minor(seen.st_rdev);
+  }
+  remember_links(seen);
+  SYS_TRY(put(entry));
+  return Look::kDone;
+}
+
+sys::Result<Packer::Look> Packer::look(int parent, const std::string& name) {
+  struct stat seen = {};
+  if (fstatat(parent, name.c_str(), &seen, AT_SYMLINK_NOFOLLOW) != 0) return lost(errno);
+  if (S_ISDIR(seen.st_mode)) return folder(parent, name, seen);
+  auto linked = hardlink(seen);
+  if (!linked) return linked.take_failure();
+  if (*linked) return Look::kDone;
+  switch (seen.st_mode & S_IFMT) {
+    case S_IFREG:
+      return file(parent, name);
+    case S_IFLNK:
+      return symlink(parent, name, seen);
+    case S_IFIFO:
+      return node(seen, EntryType::kFifo);
+    case S_IFCHR:
+      return node(seen, EntryType::kCharDevice);
+    case S_IFBLK:
+      return node(seen, EntryType::kBlockDevice);
+    default:
+      report_.sockets++;
+      return Look::kDone;
+  }
+}
+
+sys::Result<void> Packer::member(int parent, const std::string& name) {
+  for (int looks = 0; looks < kLooks; looks++) {
+    refusal_ = 0;
+    auto looked = look(parent, name);
+    if (!looked) return looked.take_failure();
+    if (*looked == Look::kDone) return {};
+  }
+  // Not a race, then, but a file that may not be read.
+  if (refusal_ == EACCES) return failed(refusal_);
+  report_.changed++;
+  warnings_.add(printable(path_) + " left out: it was another thing at every look");
+  return {};
+}
+
+sys::Result<void> Packer::contents(int fd) {
+  if (depth_ == options_.depth) {
+    sys::Error failure = sys::error("limit", "nested deeper than " + std::to_string(options_.depth) + " folders");
+    failure.path = printable(path_);
+    return failure;
+  }
+  auto names = sorted_names(fd);
+  if (!names) return failed(names.failure().err);
+  const size_t length = path_.size();
+  depth_++;
+  for (const std::string& name : *names) {
+    if (length > 0) path_ += '/';
+    path_ += name;
+    SYS_TRY(member(fd, name));
+    path_.resize(length);
+  }
+  depth_--;
+  return {};
+}
+
+sys::Result<void> Packer::root(int fd) {
+  struct stat status = {};
+  if (fstat(fd, &status) != 0) return failed();
+  Entry entry = describe(status, "./");
+  entry.type = EntryType::kDirectory;
+  SYS_TRY(read_xattrs(fd, entry, warnings_));
+  SYS_TRY(put(entry));
+  return contents(fd);
+}
+
+PackReport Packer::report() {
+  report_.warnings = warnings_.take();
+  return std::move(report_);
+}
+
+}  // namespace
+
+sys::Result<PackReport> pack(int root, Output& output, const PackOptions& options) {
+  Packer packer(output, options);
+  SYS_TRY(packer.root(root));
+  SYS_TRY(output.zeros(kTrailerSize));
+  return packer.report();
+}
+
+}  // namespace layer

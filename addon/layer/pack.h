@@ -1,0 +1,34 @@
+// A folder's tree as a tar archive: every type, owner, mode, time and attribute that an image may have, byte for byte
+// the same for the same tree. The tree may be a container's that runs meanwhile, and hostile: nothing is looked up but
+// by one name in one open folder, no link is followed, no other mount is entered, and what vanishes or changes while it
+// is read never breaks the archive.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "layer/output.h"
+#include "sys/result.h"
+
+namespace layer {
+
+struct PackOptions {
+  uint32_t depth = 1024;  // folders in each other, as unpacking allows them; more is an error
+};
+
+struct PackReport {
+  uint64_t entries = 0;
+  uint64_t sockets = 0;   // left out: tar has no way to tell them
+  uint64_t vanished = 0;  // between the reading of their folder and their own
+  uint64_t changed = 0;   // files that had another size at their end than at their beginning: cut, or filled with zeros
+  std::vector<std::string> warnings;  // the first few of these in words
+};
+
+// `output` has the archive of the folder `root`: "./" for itself, then all that is in it, names sorted by their bytes,
+// a folder before what it holds. Of several names of one file all but the first are hardlinks. The caller finishes the
+// output. Steps of errors: "read tree", whose path is the entry's; "limit"; "write". Device nodes that an attacker puts
+// in a file's place are opened unless the root's mount is nodev.
+sys::Result<PackReport> pack(int root, Output& output, const PackOptions& options = {});
+
+}  // namespace layer
