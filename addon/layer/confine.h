@@ -1,12 +1,23 @@
-// What an unpacking process gives up: it reads bytes that anybody may have written.
+// What a process gives up that unpacks bytes that anybody may have written, or packs a tree that anybody may change.
 #pragma once
+
+#include <linux/capability.h>
+
+#include <initializer_list>
 
 #include "sys/result.h"
 
 namespace layer {
 
-// The process's root and working directory are `folder` for good, it can gain no rights by execve, and keeps only the
-// capabilities that unpacking needs. Descriptors that are open stay usable.
-sys::Result<void> confine(int folder);
+using Capabilities = std::initializer_list<unsigned>;
+
+// SYS_ADMIN is what trusted.* attributes ask for.
+constexpr Capabilities kToUnpack = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER,   CAP_FSETID,
+                                    CAP_MKNOD, CAP_SETFCAP,      CAP_SYS_ADMIN};
+constexpr Capabilities kToPack = {CAP_DAC_READ_SEARCH};
+
+// The process's root and working directory are `folder` for good, it can gain no rights by execve, and keeps no
+// capabilities but these. Descriptors that are open stay usable.
+sys::Result<void> confine(int folder, Capabilities kept);
 
 }  // namespace layer

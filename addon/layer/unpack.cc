@@ -226,7 +226,7 @@ sys::Result<UnpackResult> unpack(const UnpackRequest& request, const ProgressFn&
   BlobFile blob_file;
   auto keep = blob_file.create(request.blob_file);
   if (!keep) return keep.take_failure();
-  if (request.confine) SYS_TRY(confine(root.get()));
+  if (request.confine) SYS_TRY(confine(root.get(), kToUnpack));
 
   // In this order, so that each stage is stopped before the one it reads from.
   BlobInput blob(request.input, std::move(*keep), request.expected.size, request.expected.digest);
@@ -269,6 +269,7 @@ sys::Result<UnpackResult> unpack(const UnpackRequest& request, const ProgressFn&
   result.size = blob.size();
   result.diff_id = own_hash ? diff.digest() : result.digest;
   result.diff_size = diff.size();
+  if (inflate) result.compression = compression == Compression::kGzip ? "gzip" : "zstd";
   result.entries = *entries;
   SYS_TRY(verify(request.expected, result));
   if (request.sync) {

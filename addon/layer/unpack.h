@@ -51,6 +51,7 @@ struct UnpackResult {
   uint64_t size = 0;
   std::string diff_id;
   uint64_t diff_size = 0;
+  const char* compression = "none";  // or "gzip" or "zstd", whatever the media type said
   uint64_t entries = 0;
   // All paths: relative to the layer, the root is ".", bytes as in the archive.
   std::vector<std::string> implicit;   // folders without an entry of their own (0755, root's)

@@ -1,17 +1,11 @@
 // What unpacking a layer told of it, on its way to Node and back: paths of any bytes, more of them than a frame holds.
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "layer/mend.h"
 #include "layer/unpack.h"
 #include "sys/result.h"
 
 namespace supervisor {
-
-// A name as a JSON string. Its bytes are whatever the archive had: what is no UTF-8 becomes U+DC80…U+DCFF.
-void append_name(std::string& json, std::string_view name);
 
 // As `found` events on the control connection, each under the size of a frame.
 void send_findings(const layer::UnpackResult& result);

@@ -12,9 +12,7 @@ namespace supervisor {
 namespace {
 
 constexpr size_t kReadSize = 65536;
-constexpr size_t kFixedFds = 2;  // pidfd and lock
-
-sys::Result<JoinTarget> parse_reply(std::string_view payload, std::vector<sys::Fd> fds) {
+sys::Result<JoinTarget> parse_reply(std::string_view payload, std::vector<sys::Fd> fds, Wanted wanted) {
   rapidjson::Document document;
   SYS_TRY(sys::parse_json(document, payload));
   sys::JsonReader reader("join");
@@ -24,13 +22,16 @@ sys::Result<JoinTarget> parse_reply(std::string_view payload, std::vector<sys::F
     failure.err = static_cast<int>(reader.integer(error, "errno", 0, 4096).value_or(0));
     return failure;
   }
-  if (reader.text(&document, "status") == "paused") return sys::error("join", "the container is paused", EBUSY);
-  if (fds.size() < kFixedFds) return sys::error("join", "the supervisor sent no descriptors", EPROTO);
+  const std::string status = reader.text(&document, "status");
+  if (status == "paused" && wanted == Wanted::kRunning) return sys::error("join", "the container is paused", EBUSY);
+  const bool runs = status != "stopped";
+  const size_t fixed = runs ? 2 : 1;  // the pidfd, and the lock
+  if (fds.size() < fixed) return sys::error("join", "the supervisor sent no descriptors", EPROTO);
   JoinTarget result;
-  result.target.pidfd = std::move(fds[0]);
+  if (runs) result.target.pidfd = std::move(fds[0]);
   result.target.rootless = reader.flag(&document, "rootless");
-  result.lock = std::move(fds[1]);
-  for (size_t i = kFixedFds; i < fds.size(); i++) result.cgroup_folders.push_back(std::move(fds[i]));
+  result.lock = std::move(fds[fixed - 1]);
+  for (size_t i = fixed; i < fds.size(); i++) result.cgroup_folders.push_back(std::move(fds[i]));
   result.bundle = reader.text(&document, "bundle");
   result.seccomp_filter = reader.text(&document, "seccompFilter");
   SYS_TRY(reader.done());
@@ -39,13 +40,15 @@ sys::Result<JoinTarget> parse_reply(std::string_view payload, std::vector<sys::F
 
 }  // namespace
 
-sys::Result<JoinTarget> ask_for_target(const std::string& path) {
+sys::Result<JoinTarget> ask_for_target(const std::string& path, Wanted wanted) {
   auto socket = sys::connect_unix(path);
   if (!socket) return socket.take_failure();
   JsonText hello;
   JsonText request;
+  request.put("id", 1).put("op", "join");
+  if (wanted == Wanted::kFiles) request.put("stopped", true);
   const std::string question = encode_frame(FrameType::kClientHello, hello.put("version", kProtocolVersion).text()) +
-                               encode_frame(FrameType::kRequest, request.put("id", 1).put("op", "join").text());
+                               encode_frame(FrameType::kRequest, request.text());
   SYS_TRY(sys::write_all(socket->get(), question));
 
   FrameReader reader;
@@ -56,7 +59,8 @@ sys::Result<JoinTarget> ask_for_target(const std::string& path) {
     const FrameReader::Next next = reader.next(frame);
     if (next == FrameReader::Next::kBroken) return sys::error("join", "what arrived is not a frame", EPROTO);
     if (next == FrameReader::Next::kFrame) {
-      if (static_cast<FrameType>(frame.type) == FrameType::kReply) return parse_reply(frame.payload, std::move(fds));
+      if (static_cast<FrameType>(frame.type) == FrameType::kReply)
+        return parse_reply(frame.payload, std::move(fds), wanted);
       continue;
     }
     auto received = sys::receive_fds(socket->get(), data, sizeof data);

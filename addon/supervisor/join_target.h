@@ -11,15 +11,19 @@
 namespace supervisor {
 
 struct JoinTarget {
-  jail::Target target;
-  sys::Fd lock;  // the container's: what we do in its upper folder counts as its own doing
+  jail::Target target;  // without a pidfd when the container doesn't run
+  sys::Fd lock;         // the container's: what we do in its upper folder counts as its own doing
   std::vector<sys::Fd> cgroup_folders;
   std::string bundle;
   std::string seccomp_filter;
 };
 
-// Blocks until the supervisor that listens on `socket` has answered. A container that does not run, or is paused, is an
+// Whom a target is wanted of: running processes, to be joined by another, or also those that are paused or not there,
+// only to look at the files.
+enum class Wanted { kRunning, kFiles };
+
+// Blocks until the supervisor that listens on `socket` has answered. A container in another state than wanted is an
 // error.
-sys::Result<JoinTarget> ask_for_target(const std::string& socket);
+sys::Result<JoinTarget> ask_for_target(const std::string& socket, Wanted wanted = Wanted::kRunning);
 
 }  // namespace supervisor

@@ -14,7 +14,8 @@ struct Mode {
 
 constexpr Mode kModes[] = {
     {"supervise", supervisor::supervise_mode}, {"join", supervisor::join_mode},   {"unpack", supervisor::unpack_mode},
-    {"clean", supervisor::clean_mode},         {"probe", supervisor::probe_mode}, {"seccomp", supervisor::seccomp_mode},
+    {"pack", supervisor::pack_mode},           {"clean", supervisor::clean_mode}, {"probe", supervisor::probe_mode},
+    {"seccomp", supervisor::seccomp_mode},
 };
 
 }  // namespace

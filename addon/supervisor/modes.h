@@ -12,6 +12,9 @@ int join_mode();
 // One layer: the blob in on fd 0, the kept blob and the layer's folder out.
 int unpack_mode();
 
+// A tree, of a container or any folder's, as a tar archive on fd 1.
+int pack_mode();
+
 // Folders, cgroups, links and files that a killed supervisor left are removed.
 int clean_mode();
 

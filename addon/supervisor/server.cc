@@ -104,7 +104,7 @@ void Server::on_request(Connection& connection, const Request& request) {
   if (op == "subscribe") return handle_subscribe(connection, request);
   if (op == "attach") return handle_attach(connection, request);
   if (op == "resize") return handle_resize(connection, request);
-  if (op == "join") return handle_join(connection, request.id);
+  if (op == "join") return handle_join(connection, request);
   if (op == "remove") return handle_remove(connection, request);
   if (op == "pause") return answer(connection, request.id, container_->pause());
   if (op == "unpause") return answer(connection, request.id, container_->unpause());
@@ -202,19 +202,24 @@ void Server::on_stdin(Connection& connection, std::string_view data) {
   if (container_->stdio().input_full()) connection.pause(true);
 }
 
-// Our own pidfd and cgroup folders: whoever has them cannot hit another process, whatever pids are reused.
-void Server::handle_join(Connection& connection, int64_t id) {
-  if (!container_->running()) {
-    return connection.reply_error(id, sys::error("join", "the container is not running", ESRCH));
+// Our own pidfd and cgroup folders: whoever has them cannot hit another process, whatever pids are reused. Who wants
+// the files of a container that does not run gets the lock alone.
+void Server::handle_join(Connection& connection, const Request& request) {
+  sys::JsonReader reader("join");
+  const bool running = container_->running();
+  if (!running && !reader.flag(&request.document, "stopped")) {
+    return connection.reply_error(request.id, sys::error("join", "the container is not running", ESRCH));
   }
   const Config& config = container_->config();
-  std::vector<int> fds = {container_->init().pidfd.get(), kLockFd};
+  std::vector<int> fds;
+  if (running) fds.push_back(container_->init().pidfd.get());
+  fds.push_back(kLockFd);
   for (const int folder : container_->cgroup().folder_fds()) fds.push_back(folder);
   JsonText json;
   json.put("pid", container_->state().pid).put("bundle", config.bundle).put("rootless", config.spec.rootless);
-  json.put("seccompFilter", config.seccomp_filter)
-      .put("status", container_->state().status == Status::kPaused ? "paused" : "running");
-  connection.reply(id, json.text(), fds);
+  const bool paused = container_->state().status == Status::kPaused;
+  json.put("seccompFilter", config.seccomp_filter).put("status", !running ? "stopped" : paused ? "paused" : "running");
+  connection.reply(request.id, json.text(), fds);
 }
 
 void Server::handle_remove(Connection& connection, const Request& request) {

@@ -54,7 +54,7 @@ class Server {
   void handle_resize(Connection& connection, const Request& request);
   void handle_subscribe(Connection& connection, const Request& request);
   void handle_attach(Connection& connection, const Request& request);
-  void handle_join(Connection& connection, int64_t id);
+  void handle_join(Connection& connection, const Request& request);
   void handle_remove(Connection& connection, const Request& request);
 
   void send_log_event(Connection& connection);

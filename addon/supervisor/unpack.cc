@@ -1,6 +1,3 @@
-#include <poll.h>
-#include <sched.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,20 +5,20 @@
 
 #include "layer/mend.h"
 #include "layer/squash.h"
-#include "layer/thread.h"
 #include "layer/unpack.h"
+#include "supervisor/byte_text.h"
 #include "supervisor/findings.h"
 #include "supervisor/handshake.h"
 #include "supervisor/json_text.h"
 #include "supervisor/modes.h"
 #include "supervisor/process.h"
+#include "supervisor/worker.h"
 #include "sys/bytes.h"
 
 namespace supervisor {
 namespace {
 
 constexpr int kInputFd = 0;
-constexpr int kNice = 5;
 constexpr int64_t kMaxNumber = 1LL << 53;  // what JavaScript counts exactly
 
 sys::Result<layer::UnpackRequest> parse_unpack(const rapidjson::Document& document) {
@@ -70,14 +67,10 @@ sys::Result<std::string> unpack(const rapidjson::Document& document) {
   json.put("digest", result->digest)
       .put("size", result->size)
       .put("diffId", result->diff_id)
-      .put("diffSize", result->diff_size);
+      .put("diffSize", result->diff_size)
+      .put("compression", result->compression);
   json.put("entries", result->entries).put("skippedDevices", result->skipped_devices);
-  std::string warnings = "[";
-  for (const std::string& warning : result->warnings) {
-    if (warnings.size() > 1) warnings += ',';
-    append_name(warnings, warning);
-  }
-  json.put_raw("warnings", warnings + "]");
+  json.put_raw("warnings", byte_array(result->warnings));
   return json.text();
 }
 
@@ -113,23 +106,6 @@ sys::Result<std::string> carry_out(const Request& request) {
   return sys::error("unpack", "the only requests are unpack, mend and squash", EPROTO);
 }
 
-// Three busy threads beside a program that lives by its event loop: on two processors they held one turn in a hundred
-// up by 24 ms, so by 9. A batch thread that wakes up does not push aside what runs (sched(7)); where nobody else wants
-// to run it loses nothing.
-void yield_to_program() {
-  const sched_param parameters{};
-  (void)sched_setscheduler(0, SCHED_BATCH, &parameters);
-  (void)setpriority(PRIO_PROCESS, 0, kNice);
-}
-
-// Whoever asked has gone: the result is wanted by nobody, and the folder is about to be removed.
-void end_with_control() {
-  for (;;) {
-    pollfd control{kControlFd, POLLRDHUP, 0};
-    if (poll(&control, 1, -1) > 0 && (control.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) _exit(1);
-  }
-}
-
 }  // namespace
 
 int unpack_mode() {
@@ -138,9 +114,7 @@ int unpack_mode() {
   auto first = read_first_request(kControlFd);
   if (!first) return 1;
   const Request& request = first->request;
-  // Not joined: it waits for as long as the process lives.
-  auto* watcher = new layer::Thread;
-  auto started = watcher->start(end_with_control);
+  auto started = end_with_control();
   auto result = started ? carry_out(request) : sys::Result<std::string>(started.take_failure());
   if (result) {
     reply_now(kControlFd, request.id, *result);

@@ -7,7 +7,7 @@ import { packageRoot } from '../util/package-root';
 import { systemError } from './errno';
 
 /** The roles of the `dinghy-supervisor` binary that Node starts. */
-export type NativeMode = 'supervise' | 'join' | 'unpack' | 'clean' | 'probe' | 'seccomp';
+export type NativeMode = 'supervise' | 'join' | 'unpack' | 'pack' | 'clean' | 'probe' | 'seccomp';
 
 export interface SpawnOptions {
   mode: NativeMode;

@@ -1,0 +1,26 @@
+// The folder that is packed, as the root of a mount that only this process has: what is mounted in a container (its
+// volumes, /proc) is not on it, no device on it opens, nothing is written to it, and it goes with the process.
+#pragma once
+
+#include <string>
+
+#include "supervisor/config.h"
+#include "sys/fd.h"
+#include "sys/result.h"
+
+namespace supervisor {
+
+struct PackRoot {
+  sys::Fd folder;
+  sys::Fd lock;  // the container's: what reads its upper folder counts as its own doing
+};
+
+// The merged tree of the container in `bundle`. With a `socket`, its supervisor is asked: of a running one it is the
+// very overlay that it runs on. Otherwise the layers are mounted once more, read-only, for which the caller holds the
+// container's lock. The process, of one thread, may be in other namespaces afterwards.
+sys::Result<PackRoot> open_container_root(const std::string& bundle, const std::string& socket);
+
+// Any folder. With `ids`, owners are seen through the user's id map. Other mounts below it are left out.
+sys::Result<PackRoot> open_folder_root(const std::string& path, const std::optional<RootlessConfig>& ids);
+
+}  // namespace supervisor
