@@ -6,6 +6,7 @@ import type { ExecResult, WaitResult } from './run/exec-result';
 import type {
   AttachOptions,
   ContainerHandle,
+  ExportOptions,
   RemoveOptions,
   StopOptions,
   WaitForOptions,
@@ -204,8 +205,12 @@ export class Container implements AsyncDisposable {
     throw notImplemented('container.diff()', 'mount the folder of interest and compare it from outside');
   }
 
-  async export(): Promise<Readable> {
-    throw notImplemented('container.export()', 'spawn tar in the container and read its stdout');
+  /**
+   * Its whole file system as a tar archive, running or not: without what is mounted there, so that volumes, /proc, /sys and /dev are
+   * empty folders. Destroying the stream ends the reading.
+   */
+  async export(options: ExportOptions = {}): Promise<Readable> {
+    return this.#handle.export(options);
   }
 
   async commit(_options: CommitOptions = {}): Promise<Image> {

@@ -19,7 +19,14 @@ export { Network } from './networks';
 export type { ConnectOptions, CreateNetworkOptions, NetworkInspect } from './networks';
 export type { Attachment, ContainerProcess } from './run/container-process';
 export type { ExecResult, WaitResult } from './run/exec-result';
-export type { AttachOptions, RemoveOptions, StopOptions, WaitForOptions, WaitOptions } from './run/handle';
+export type {
+  AttachOptions,
+  ExportOptions,
+  RemoveOptions,
+  StopOptions,
+  WaitForOptions,
+  WaitOptions,
+} from './run/handle';
 export type { ContainerInspect, ContainerStatus, NetworkEndpoint } from './run/inspect';
 export type { LogEntry, LogOptions } from './run/log-entry';
 export type * from './run/options';

@@ -92,17 +92,29 @@ async function pump(
   stopped: Promise<void>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  let ended = false;
-  void stopped.then(() => (ended = true));
-  for await (const chunk of source) {
-    if (ended || input.destroyed) {
-      return;
+  const iterator: AsyncIterator<Buffer> | Iterator<Buffer> =
+    Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+  const end = stopped.then(() => undefined);
+  let whole = false;
+  try {
+    for (;;) {
+      // A source may fall silent for ever; that must not keep an answer or an abort from being heard.
+      const next = await abortable(Promise.race([Promise.resolve(iterator.next()), end]), signal);
+      whole = next?.done === true;
+      if (!next || next.done || input.destroyed) {
+        return;
+      }
+      if (!input.write(next.value)) {
+        await abortable(Promise.race([drained(input), end]), signal);
+      }
     }
-    if (!input.write(chunk)) {
-      await abortable(Promise.race([drained(input), stopped]), signal);
+  } finally {
+    if (whole) {
+      input.end();
+    } else {
+      void Promise.resolve(iterator.return?.()).catch(() => undefined);
     }
   }
-  input.end();
 }
 
 function drained(input: Socket): Promise<void> {
@@ -117,7 +129,8 @@ function drained(input: Socket): Promise<void> {
   });
 }
 
-async function processEnd(pid: number): Promise<void> {
+/** Resolves when the process has ended: nobody has its descriptors any more. */
+export async function processEnd(pid: number): Promise<void> {
   for (let pauseMs = 1; exitStatus(pid) === undefined; pauseMs = Math.min(20, pauseMs * 2)) {
     await sleep(pauseMs);
   }

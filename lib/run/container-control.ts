@@ -206,10 +206,7 @@ export class ContainerControl {
         throw this.notFound();
       }
       if (Date.now() > deadline) {
-        throw new DinghyError({
-          code: 'ERR_SUPERVISOR',
-          message: `container ${this.record.name} is locked, but nobody serves it: another process may be removing it`,
-        });
+        throw this.locked();
       }
       await sleep(5);
     }
@@ -222,6 +219,15 @@ export class ContainerControl {
     return new DinghyError({
       code: 'ERR_CONTAINER_NOT_RUNNING',
       message: `container ${this.record.name} is not running: start it first`,
+      details: { container: this.record.id },
+    });
+  }
+
+  /** It stays locked by somebody who doesn't serve it. */
+  locked(): DinghyError {
+    return new DinghyError({
+      code: 'ERR_SUPERVISOR',
+      message: `container ${this.record.name} is locked, but nobody serves it: another process may be removing it`,
       details: { container: this.record.id },
     });
   }
@@ -313,8 +319,11 @@ export class ContainerControl {
     const options = { volumes: volumes || !this.record.detached };
     // A supervisor that answered its last request still holds the lock for a moment.
     for (const deadline = Date.now() + handoverMs; existsSync(this.places.bundle); await sleep(5)) {
-      if ((await cleanContainer(this.context, this.record.id, options)) || Date.now() > deadline) {
+      if (await cleanContainer(this.context, this.record.id, options)) {
         break;
+      }
+      if (Date.now() > deadline) {
+        throw this.locked();
       }
     }
     const folders = this.record.mounts.filter(({ anonymous }) => anonymous).map(({ source }) => dirname(source));

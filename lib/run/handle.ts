@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+
 import type { Attachment, ContainerProcess } from './container-process';
 import type { ExecResult, WaitResult } from './exec-result';
 import type { ContainerInspect } from './inspect';
@@ -39,6 +41,11 @@ export interface AttachOptions {
   signal?: AbortSignal;
 }
 
+export interface ExportOptions {
+  /** Destroys the stream. */
+  signal?: AbortSignal;
+}
+
 /** One container on disk and, when it lives, its supervisor: what a Container is made from. */
 export interface ContainerHandle {
   readonly id: string;
@@ -60,4 +67,5 @@ export interface ContainerHandle {
   logs(options: LogOptions): AsyncIterable<LogEntry<string | Buffer>>;
   waitFor(conditions: readonly WaitCondition[], options: WaitForOptions): Promise<void>;
   port(port: number | string): Promise<PortBinding>;
+  export(options: ExportOptions): Promise<Readable>;
 }

@@ -1,10 +1,21 @@
+import type { Readable } from 'node:stream';
+
 import { LogAttachment } from './attach';
 import type { Attachment, ContainerProcess } from './container-process';
 import type { ContainerControl } from './container-control';
 import { armDeadline, execInContainer } from './exec';
 import { execOptionNames, settleCollect, settleSpawn } from './exec-options';
 import type { ExecResult, WaitResult } from './exec-result';
-import type { AttachOptions, ContainerHandle, RemoveOptions, StopOptions, WaitForOptions, WaitOptions } from './handle';
+import { exportContainer } from './export';
+import type {
+  AttachOptions,
+  ContainerHandle,
+  ExportOptions,
+  RemoveOptions,
+  StopOptions,
+  WaitForOptions,
+  WaitOptions,
+} from './handle';
 import { describeContainer } from './describe';
 import type { ContainerInspect } from './inspect';
 import { JoinedProcess } from './joined-process';
@@ -131,6 +142,11 @@ export class LiveContainer implements ContainerHandle {
   async port(port: number | string): Promise<PortBinding> {
     const { state } = observe(this.control.places);
     return publishedPort(this.name, state?.ports ?? [], port);
+  }
+
+  async export(options: ExportOptions): Promise<Readable> {
+    const { signal } = checkOptions('export', options, ['signal']);
+    return exportContainer(this.control, signal === undefined ? {} : { signal: checkSignal('signal', signal) });
   }
 
   #assertRunning(): void {
