@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+
 import { DinghyError } from './errors';
 import { matchesContainer, matchesImage } from './filters';
 import type { Image, PresentedImage, PullOptions, RegistryAuth } from './image';
@@ -26,7 +28,7 @@ import { LiveContainer } from './run/live-container';
 import { OneShotProcess, runToEnd } from './run/one-shot';
 import { containerOptionNames, settleOptions } from './run/settle-options';
 import { settleConditions, waitForConditions } from './run/wait-for';
-import type { RuntimeInfo, RuntimeOptions } from './runtime-options';
+import type { ImportOptions, RuntimeInfo, RuntimeOptions } from './runtime-options';
 import { abortable, throwIfAborted } from './util/abort';
 import {
   checkArgument,
@@ -74,6 +76,10 @@ export class Engine {
     this.#assertOpen();
     checkOptions('pull', options, pullOptionNames);
     return this.#images.present(await this.#images.pull(reference, options));
+  }
+
+  async import(source: string | Readable, options: ImportOptions): Promise<PresentedImage> {
+    return this.#track(async () => this.#images.present(await this.#images.import(source, options)));
   }
 
   async image(nameOrId: string): Promise<PresentedImage> {

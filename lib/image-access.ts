@@ -1,7 +1,18 @@
 import { statSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 
+import { importImage } from './archive/import';
+import { settleImport } from './archive/import-options';
 import { DinghyError, isDinghyError } from './errors';
-import type { Image, ImageActions, ImageRecord, PresentedImage, PullOptions, RegistryAuth } from './image';
+import type {
+  Image,
+  ImageActions,
+  ImageRecord,
+  PresentedImage,
+  ProgressPhase,
+  PullOptions,
+  RegistryAuth,
+} from './image';
 import { lowerFolders } from './layers/chain';
 import { settleUnpackLimits, type SettledUnpackLimits, type UnpackLimits } from './layers/unpack-limits';
 import { choosePlatform, parsePlatform } from './oci/platform';
@@ -14,8 +25,11 @@ import { removeTrees } from './run/clean';
 import type { RunContext } from './run/context';
 import type { CreateImage } from './run/create';
 import { listContainers } from './run/find';
+import { rootlessIds } from './run/host';
+import type { ImportOptions } from './runtime-options';
 import type { StoredImage } from './store/images';
 import { Store } from './store/store';
+import { abortError, onAbort, throwIfAborted } from './util/abort';
 import { checkChoice, invalidOption, type PlainObject } from './util/checks';
 
 export const pullOptionNames = ['platform', 'auth', 'force', 'onProgress', 'signal'];
@@ -68,6 +82,39 @@ export class ImageAccess {
     // What a chain needs beside its layers is made now, and not when somebody waits for a start.
     await lowerFolders(this.store, image.layers, options.signal);
     return image;
+  }
+
+  async import(source: string | Readable, options: ImportOptions): Promise<StoredImage> {
+    const { signal, ...settled } = settleImport(source, options, this.#options.platform);
+    throwIfAborted(signal);
+    await this.store.open();
+    const rootless = rootlessIds();
+    const failing = new AbortController();
+    const added = { layers: new Set<string>(), blobs: new Set<string>() };
+    const onProgress = (phase: ProgressPhase, current: number, total?: number): void => {
+      const bytes = { current, ...(total === undefined ? {} : { total }) };
+      try {
+        options.onProgress?.({ phase, ...bytes, overall: bytes });
+      } catch (error) {
+        failing.abort(error); // called from where nobody could catch it
+      }
+    };
+    const release = onAbort(signal, () => failing.abort(abortError(signal!)));
+    const pin = await this.store.pin('shared', failing.signal);
+    try {
+      const parts = { store: this.store, added, signal: failing.signal, ...(rootless ? { rootless } : {}) };
+      const telling = (current: number, total?: number): void => onProgress('extracting', current, total);
+      const image = await importImage(settled.source, parts, { ...settled.settings, onProgress: telling });
+      onProgress('done', image.blobs[0]!.size, image.blobs[0]!.size);
+      return image;
+    } catch (error) {
+      await pin.release();
+      await undoPull(this.store, added);
+      throw failing.signal.aborted ? failing.signal.reason : error;
+    } finally {
+      release();
+      await pin.release();
+    }
   }
 
   async login(registry: string, auth: RegistryAuth): Promise<void> {

@@ -120,7 +120,15 @@ export interface LoadOptions {
   signal?: AbortSignal;
 }
 
+/** Options of `import`. */
 export interface ImportOptions extends LoadOptions {
+  /** What the image is called; without it, it has its id only. */
   reference?: string;
   config?: Partial<ImageConfig>;
+  /** Stands in the history. Default: `Imported from …`. */
+  message?: string;
+  /** Default: the Runtime's, else the host's. */
+  platform?: string;
+  /** A Date or milliseconds since 1970; default: now. With it the same content gives the same image. */
+  created?: Date | number;
 }

@@ -114,8 +114,13 @@ export class Runtime implements AsyncDisposable {
     throw notImplemented('runtime.load()', 'push the archive to a registry with skopeo and pull it');
   }
 
-  async import(_source: string | Readable, _options: ImportOptions = {}): Promise<Image> {
-    throw notImplemented('runtime.import()', 'make an image of it with buildah or umoci, push it, and pull it');
+  /**
+   * An image of one layer: what is in a tar archive (plain, gzip or zstd; its path or its bytes), or in a folder. When it fails nothing
+   * of it is left.
+   * @throws ERR_ARCHIVE when it can't be read · ERR_LAYER when it's no archive, damaged, or over the limits
+   */
+  async import(source: string | Readable, options: ImportOptions = {}): Promise<Image> {
+    return toImage(await this.#engine.import(source, options));
   }
 
   async prune(_options: PruneOptions = {}): Promise<PruneResult> {

@@ -4,13 +4,15 @@ import { join } from 'node:path';
 
 import { DinghyError } from '../errors';
 import type { Descriptor } from '../oci/descriptor';
+import { mediaTypes } from '../oci/media-types';
 import type { LayerRecord } from '../store/layers';
 import { layerError, runLayerProcess } from './process';
 import type { SettledUnpackLimits } from './unpack-limits';
 
 export interface UnpackOptions {
-  blob: Descriptor;
-  diffId: string;
+  /** What the manifest and the config promise. Absent where there are none yet: then what the bytes are is in the record. */
+  blob?: Descriptor;
+  diffId?: string;
   /** The blob's bytes: from a registry, or undefined when they are to be read from `blobFile`, which is there already. */
   source?: AsyncIterable<Buffer>;
   /** Where the blob is written, or read from without a `source`. */
@@ -43,9 +45,12 @@ export async function unpackLayer(options: UnpackOptions): Promise<LayerRecord> 
     fields: {
       ...(source ? { blobFile } : {}),
       layerDir,
-      mediaType: blob.mediaType,
+      ...(blob ? { mediaType: blob.mediaType } : {}),
       ...(limits ? { limits } : {}),
-      expected: { digest: blob.digest, size: blob.size, diffId },
+      expected: {
+        ...(blob ? { digest: blob.digest, size: blob.size } : {}),
+        ...(diffId === undefined ? {} : { diffId }),
+      },
       sync: true,
       ...(rootless ? { userxattr: true, ignoreChown: true } : {}),
     },
@@ -61,7 +66,9 @@ export async function unpackLayer(options: UnpackOptions): Promise<LayerRecord> 
     ...(signal ? { signal } : {}),
   });
   if (!reply.ok) {
-    throw layerError(reply.error, `unpack the layer ${blob.digest}`, { digest: blob.digest });
+    throw blob
+      ? layerError(reply.error, `unpack the layer ${blob.digest}`, { digest: blob.digest })
+      : layerError(reply.error, 'unpack the archive', {});
   }
   return readResult(reply, found, options);
 }
@@ -76,20 +83,29 @@ function collect(found: Found, part: Partial<Found>): void {
 }
 
 function readResult(reply: Record<string, unknown>, found: Found, { blob, diffId }: UnpackOptions): LayerRecord {
+  const digest = String(reply['digest']);
+  const unpacked = String(reply['diffId']);
+  const size = Number(reply['size']);
   // The binary compares as well; what is stored under a digest is decided here.
-  if (reply['digest'] !== blob.digest || reply['size'] !== blob.size || reply['diffId'] !== diffId) {
+  const differs = blob !== undefined && (digest !== blob.digest || size !== blob.size);
+  if (differs || (diffId !== undefined && unpacked !== diffId)) {
     throw new DinghyError({
       code: 'ERR_DIGEST_MISMATCH',
-      message: `the layer ${blob.digest} is not what it should be: it unpacks to ${String(reply['diffId'])}, not ${diffId}`,
-      details: { digest: blob.digest, diffId },
+      message: `the layer ${blob?.digest ?? digest} is not what it should be: it unpacks to ${unpacked}, not ${diffId}`,
+      details: { digest: blob?.digest ?? digest, diffId },
     });
   }
+  const mediaType = blob?.mediaType ?? layerMediaType(String(reply['compression']));
   return {
     version: 1,
-    diffId,
-    blob: { digest: blob.digest, mediaType: blob.mediaType, size: blob.size },
+    diffId: unpacked,
+    blob: { digest, mediaType, size },
     diffSize: Number(reply['diffSize']),
     entries: Number(reply['entries']),
     ...found,
   };
+}
+
+function layerMediaType(compression: string): string {
+  return compression === 'none' ? mediaTypes.ociLayer : `${mediaTypes.ociLayer}+${compression}`;
 }

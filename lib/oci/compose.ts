@@ -1,0 +1,103 @@
+import type { Descriptor } from './descriptor';
+import { digestOf } from './digest';
+import type { ImageHealthcheck } from './image-config';
+import { mediaTypes } from './media-types';
+import type { Platform } from './platform';
+
+/** What a new image says about running it; what is absent it doesn't say. */
+export interface NewImageConfig {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly entrypoint?: readonly string[];
+  readonly command?: readonly string[];
+  readonly user?: string;
+  readonly workdir?: string;
+  /** `80/tcp` */
+  readonly ports?: readonly string[];
+  readonly volumes?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly stopSignal?: string;
+  readonly healthcheck?: ImageHealthcheck;
+}
+
+export interface NewImage {
+  readonly platform: Platform;
+  readonly created: Date;
+  readonly config: NewImageConfig;
+  /** Bottom first, each with the step that made it. */
+  readonly layers: readonly { readonly diffId: string; readonly blob: Descriptor; readonly comment: string }[];
+}
+
+/** The blobs that make an image of its layers' blobs. */
+export interface ComposedImage {
+  readonly config: Buffer;
+  readonly manifest: Buffer;
+  /** Of the manifest. */
+  readonly descriptor: Descriptor;
+}
+
+/** An OCI image of these layers (image-spec, config.md and manifest.md). The same parts give the same bytes. */
+export function composeImage({ platform, created, config, layers }: NewImage): ComposedImage {
+  const time = created.toISOString();
+  const configBytes = toBytes({
+    created: time,
+    architecture: platform.architecture,
+    os: platform.os,
+    ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+    config: configObject(config),
+    rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
+    history: layers.map(({ comment }) => ({ created: time, comment })),
+  });
+  const manifest = toBytes({
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    config: { mediaType: mediaTypes.ociConfig, digest: digestOf(configBytes), size: configBytes.length },
+    layers: layers.map(({ blob: { mediaType, digest, size } }) => ({ mediaType, digest, size })),
+  });
+  return {
+    config: configBytes,
+    manifest,
+    descriptor: { mediaType: mediaTypes.ociManifest, digest: digestOf(manifest), size: manifest.length, platform },
+  };
+}
+
+function configObject(config: NewImageConfig): Record<string, unknown> {
+  const { env, entrypoint, command, user, workdir, ports, volumes, labels, stopSignal, healthcheck } = config;
+  return withoutEmpty({
+    User: user,
+    ExposedPorts: keySet(ports),
+    Env: env && Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    Entrypoint: entrypoint,
+    Cmd: command,
+    Volumes: keySet(volumes),
+    WorkingDir: workdir,
+    Labels: labels,
+    StopSignal: stopSignal,
+    Healthcheck: healthcheck && healthcheckObject(healthcheck),
+  });
+}
+
+function healthcheckObject(healthcheck: ImageHealthcheck): Record<string, unknown> {
+  const nanoseconds = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms * 1e6);
+  return withoutEmpty({
+    Test: healthcheck.test,
+    Interval: nanoseconds(healthcheck.intervalMs),
+    Timeout: nanoseconds(healthcheck.timeoutMs),
+    StartPeriod: nanoseconds(healthcheck.startPeriodMs),
+    StartInterval: nanoseconds(healthcheck.startIntervalMs),
+    Retries: healthcheck.retries,
+  });
+}
+
+function keySet(names: readonly string[] | undefined): Record<string, object> | undefined {
+  return names && Object.fromEntries(names.map((name) => [name, {}]));
+}
+
+function withoutEmpty(object: Record<string, unknown>): Record<string, unknown> {
+  const isEmpty = (value: unknown): boolean =>
+    value === undefined || value === '' || (typeof value === 'object' && Object.keys(value!).length === 0);
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => !isEmpty(value)));
+}
+
+function toBytes(object: unknown): Buffer {
+  return Buffer.from(JSON.stringify(object));
+}
