@@ -34,11 +34,19 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   rm: { summary: 'remove containers', load: () => require('./commands/rm') as CommandModule },
   port: { summary: 'show where ports are published', load: () => require('./commands/port') as CommandModule },
+  export: {
+    summary: "write a container's file system as a tar archive",
+    load: () => require('./commands/export') as CommandModule,
+  },
   inspect: {
     summary: 'tell all about containers and images',
     load: () => require('./commands/inspect') as CommandModule,
   },
   pull: { summary: 'fetch an image from a registry', load: () => require('./commands/pull') as CommandModule },
+  import: {
+    summary: "make an image of a file system's archive",
+    load: () => require('./commands/import') as CommandModule,
+  },
   images: { summary: 'list images', load: () => require('./commands/images') as CommandModule },
   history: { summary: 'show how an image was built', load: () => require('./commands/history') as CommandModule },
   tag: { summary: 'give an image one more name', load: () => require('./commands/tag') as CommandModule },
@@ -55,8 +63,6 @@ export const notYet: Readonly<Record<string, string>> = {
   cp: '`dinghy exec NAME tar c PATH` gives files on stdout; a bind mount (-v) shares a folder',
   diff: 'compare from inside with `dinghy exec`',
   events: '`dinghy wait NAME` tells of an end',
-  export: '`dinghy exec NAME tar c /` gives the files on stdout',
-  import: 'make an image of it with buildah, push it, and pull it',
   load: 'push it to a registry with `skopeo copy docker-archive:… docker://…` and pull it',
   network: 'containers on the default network reach each other by address',
   push: '`skopeo copy oci:…` copies out of the data folder, which is an OCI image layout',

@@ -1,4 +1,8 @@
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { Bench, dinghyAs, type Ended } from '../support/e2e';
+import { tarListing } from '../support/tar-tree';
 
 // A user id that stands in no file of the host: no name, no home, no range of sub-ids.
 const uid = 64_123;
@@ -37,6 +41,36 @@ test('pull, run without a network, exec, stop, remove', () => {
   expect(dinghy('stop', '-t', '0', 'mine').stdout).toBe('mine\n');
   expect(dinghy('rm', 'mine').stdout).toBe('mine\n');
   expect(dinghy('ps', '-aq').stdout).toBe('');
+});
+
+test('export, running and not, and import of the archive and of a folder', () => {
+  const script = 'echo kept > /made; chmod 4711 /made; ln /made /too; echo temporary > /tmp/x; sleep 60';
+  const run = ['run', '-d', '--name', 'mine', '--network', 'none', '-v', '/data', 'busybox:1', 'sh', '-c', script];
+  expect(dinghy(...run)).toMatchObject({ status: 0, stderr: '' });
+  expect(dinghy('exec', 'mine', 'sh', '-c', 'until [ -e /tmp/x ]; do sleep 0.05; done').status).toBe(0);
+  const [running, stopped] = ['running.tar', 'stopped.tar'].map((name) => join(env['HOME']!, name)) as [string, string];
+  expect(dinghy('export', '-o', running, 'mine')).toEqual({ status: 0, stdout: '', stderr: '' });
+  expect(dinghy('stop', '-t', '0', 'mine').status).toBe(0);
+  expect(dinghy('export', '-o', stopped, 'mine')).toEqual({ status: 0, stdout: '', stderr: '' });
+  expect(readFileSync(running).equals(readFileSync(stopped))).toBe(true);
+  const lines = tarListing(readFileSync(running));
+  expect(lines.find((line) => line.endsWith(' made'))).toMatch(/^-rws--x--x 0\/0 +5 /);
+  expect(lines.find((line) => line.includes(' too link to made'))).toBeDefined();
+  expect(lines.filter((line) => / (proc|sys|dev|data)\/.+/.test(line))).toEqual([]);
+  expect(dinghy('rm', 'mine').status).toBe(0);
+
+  const imported = dinghy('import', '-c', 'ENV PATH=/bin', '-c', 'CMD ["cat", "/made"]', running, 'again:1');
+  expect(imported).toMatchObject({ status: 0, stderr: '' });
+  expect(imported.stdout).toMatch(/^sha256:[0-9a-f]{64}\n$/);
+  expect(dinghy('run', '--rm', '--network', 'none', 'again:1')).toMatchObject({ status: 0, stdout: 'kept\n' });
+
+  const folder = join(env['HOME']!, 'rootfs');
+  mkdirSync(join(folder, 'bin'), { recursive: true });
+  copyFileSync('/usr/bin/busybox', join(folder, 'bin/cat'));
+  writeFileSync(join(folder, 'mine'), 'of a folder\n');
+  expect(dinghy('import', folder, 'folder:1')).toMatchObject({ status: 0, stderr: '' });
+  const cat = dinghy('run', '--rm', '--network', 'none', 'folder:1', '/bin/cat', '/mine');
+  expect(cat).toMatchObject({ status: 0, stdout: 'of a folder\n' });
 });
 
 test('a network is refused with the reason and the cure', () => {

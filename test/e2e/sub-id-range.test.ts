@@ -2,6 +2,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { Bench, dinghyAs, type Ended } from '../support/e2e';
+import { tarListing } from '../support/tar-tree';
 
 // A user with ranges of subordinate ids (subuid(5)), whom this host need not know: each command runs in a mount namespace of its own,
 // where passwd, subuid and subgid tell of her.
@@ -47,6 +48,26 @@ test('every id of the range is there: files are given away, and programs run as 
     [1, range.start, range.length],
   ]);
   expect(dinghy('run', '--rm', '--network', 'none', '-u', '33:33', 'busybox:1', 'id', '-u').stdout).toBe('33\n');
+});
+
+test('an exported archive has the owners that the container sees', () => {
+  const script =
+    'echo x > /given; chown 33:1000 /given; mkdir -m 700 /closed; touch /closed/in; chown -R 70 /closed; sleep 60';
+  const args = ['run', '-d', '--name', 'giving', '--network', 'none', 'busybox:1', 'sh', '-c', script];
+  expect(dinghy(...args)).toMatchObject({ status: 0, stderr: '' });
+  const wait = 'until [ "$(stat -c %u /closed/in)" = 70 ]; do sleep 0.05; done';
+  expect(dinghy('exec', 'giving', 'sh', '-c', wait)).toMatchObject({ status: 0, stderr: '' });
+  const archives = [0, 1].map((stopped) => {
+    const file = join(env['HOME']!, `${stopped}.tar`);
+    if (stopped) expect(dinghy('stop', '-t', '0', 'giving').status).toBe(0);
+    expect(dinghy('export', '-o', file, 'giving')).toEqual({ status: 0, stdout: '', stderr: '' });
+    return readFileSync(file);
+  });
+  expect(archives[0]!.equals(archives[1]!)).toBe(true);
+  const lines = tarListing(archives[0]!);
+  expect(lines.find((line) => line.endsWith(' given'))).toContain(' 33/1000 ');
+  expect(lines.find((line) => line.endsWith(' closed/in'))).toContain(' 70/0 ');
+  expect(dinghy('rm', 'giving').status).toBe(0);
 });
 
 test('what belongs to ids of the range is removed with the container', () => {
