@@ -5,7 +5,8 @@ import { join, resolve } from 'node:path';
 import { DinghyError, isDinghyError } from '../errors';
 import { lowerFolders } from '../layers/chain';
 import { packTree } from '../layers/pack';
-import { type UnpackLimits, unpackLayer } from '../layers/unpack';
+import { unpackLayer } from '../layers/unpack';
+import type { SettledUnpackLimits } from '../layers/unpack-limits';
 import { composeImage, type NewImageConfig } from '../oci/compose';
 import type { Platform } from '../oci/platform';
 import type { IdRange } from '../oci/spec-types';
@@ -23,7 +24,7 @@ export interface ImportParts {
   added: { layers: Set<string>; blobs: Set<string> };
   /** An ordinary user: owners in a folder are seen through his id map. */
   rootless?: { uid: number; gid: number; subuid?: IdRange; subgid?: IdRange };
-  limits?: UnpackLimits;
+  limits?: SettledUnpackLimits;
   signal: AbortSignal;
 }
 
