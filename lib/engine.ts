@@ -73,12 +73,12 @@ export class Engine {
   async pull(reference: string, options: PullOptions): Promise<PresentedImage> {
     this.#assertOpen();
     checkOptions('pull', options, pullOptionNames);
-    return this.#images.present(await this.#images.pull(reference, options));
+    return this.#images.pull(reference, options);
   }
 
   async image(nameOrId: string): Promise<PresentedImage> {
     this.#assertOpen();
-    return this.#images.present(await this.#images.get(nameOrId));
+    return this.#images.get(nameOrId);
   }
 
   async images(options: object): Promise<PresentedImage[]> {
@@ -247,9 +247,14 @@ export class Engine {
     settings.labels = { ...this.#labels, ...settings.labels };
     const signal = options['signal'] === undefined ? undefined : checkSignal('signal', options['signal']);
     throwIfAborted(signal);
-    const [context, source] = await Promise.all([this.#prepare(), this.#images.forCreate(image, options)]);
-    throwIfAborted(signal);
-    const control = ContainerControl.adopt(context, await createContainer(context, source, settings));
+    const [context, created] = await Promise.all([
+      this.#prepare(),
+      this.#images.whileHere(image, options, async (source) => {
+        throwIfAborted(signal);
+        return createContainer(await this.#prepare(), source, settings);
+      }),
+    ]);
+    const control = ContainerControl.adopt(context, created);
     if (control.isOwned) {
       this.#owned.add(control);
       // A Runtime may live for months and run a million containers.

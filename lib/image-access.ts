@@ -1,12 +1,20 @@
 import { statSync } from 'node:fs';
 
 import { DinghyError, isDinghyError } from './errors';
-import type { Image, ImageActions, ImageRecord, PresentedImage, PullOptions, RegistryAuth } from './image';
+import type {
+  Image,
+  ImageActions,
+  ImageRecord,
+  PresentedImage,
+  ProgressHandler,
+  PullOptions,
+  PullPolicy,
+  RegistryAuth,
+} from './image';
 import { lowerFolders } from './layers/chain';
 import { choosePlatform, parsePlatform } from './oci/platform';
 import { canonicalName, parseReference } from './oci/reference';
 import type * as Pull from './pull/pull';
-import { undoPull } from './pull/undo';
 import type { RegistryClientOptions } from './registry/client';
 import type * as Login from './registry/login';
 import { removeTrees } from './run/clean';
@@ -14,6 +22,7 @@ import type { RunContext } from './run/context';
 import type { CreateImage } from './run/create';
 import { listContainers } from './run/find';
 import type { StoredImage } from './store/images';
+import { type ImageRemoval, removeImage } from './store/removal';
 import { Store } from './store/store';
 import { checkChoice, invalidOption, type PlainObject } from './util/checks';
 
@@ -23,12 +32,23 @@ export interface ImageAccessOptions extends RegistryClientOptions {
   platform?: string;
 }
 
+type CreateOptions = PullOptions & { onPullProgress?: ProgressHandler };
+
+/** An image that can be mounted, and how to tell whether it still can. */
+interface ReadyImage {
+  source: CreateImage;
+  /** Of its manifest. */
+  digest: string;
+  /** Of index.json, from which it was looked up; empty when that may have changed meanwhile. */
+  stamp: string;
+}
+
 /** The images of one data folder as a Runtime needs them: pulled, looked up, and made ready to be mounted. */
 export class ImageAccess {
   readonly store: Store;
   readonly #options: ImageAccessOptions;
   readonly #context: () => Promise<RunContext>;
-  #ready = new Map<string, CreateImage>();
+  #ready = new Map<string, ReadyImage>();
   #readyStamp = '';
 
   constructor({ root }: { root: string }, options: ImageAccessOptions, context: () => Promise<RunContext>) {
@@ -37,9 +57,7 @@ export class ImageAccess {
     this.store = new Store({
       root,
       // Trees of other users' files, closed to this one, are the binary's to remove.
-      remove: async (path) => {
-        await removeTrees(await context(), [path]);
-      },
+      remove: async (path) => removeTrees(await context(), [path]),
     });
   }
 
@@ -47,7 +65,12 @@ export class ImageAccess {
     await this.store.open();
   }
 
-  async pull(reference: string, options: PullOptions): Promise<StoredImage> {
+  async pull(reference: string, options: PullOptions): Promise<PresentedImage> {
+    const image = await this.#pull(reference, options);
+    return this.present(image, canonicalName(parseReference(reference)));
+  }
+
+  async #pull(reference: string, options: PullOptions): Promise<StoredImage> {
     if (typeof reference !== 'string') {
       throw invalidOption('reference', reference, "must be a string like 'nginx:1.18'");
     }
@@ -59,10 +82,7 @@ export class ImageAccess {
     };
     // With the registry client behind it this is a third of what loading the package would cost, and most programs pull once at most.
     const { pullImage } = require('./pull/pull') as typeof Pull;
-    const image = await pullImage(reference, parts, options);
-    // What a chain needs beside its layers is made now, and not when somebody waits for a start.
-    await lowerFolders(this.store, image.layers, options.signal);
-    return image;
+    return pullImage(reference, parts, options);
   }
 
   async login(registry: string, auth: RegistryAuth): Promise<void> {
@@ -75,9 +95,14 @@ export class ImageAccess {
     await logout(registry);
   }
 
-  async get(nameOrId: string): Promise<StoredImage> {
+  /** The image, presented as what it was asked for: its removal by a name is the removal of that name. */
+  async get(nameOrId: string): Promise<PresentedImage> {
     await this.store.open();
-    return this.store.images.get(String(nameOrId));
+    const [image, name] = await Promise.all([
+      this.store.images.get(String(nameOrId)),
+      this.store.images.nameOf(String(nameOrId)),
+    ]);
+    return this.present(image, name);
   }
 
   async list(): Promise<StoredImage[]> {
@@ -85,28 +110,52 @@ export class ImageAccess {
     return this.store.images.list();
   }
 
-  /** What an Image of the store tells, and what it can do. */
-  present(image: StoredImage): PresentedImage {
+  /** What an Image of the store tells, and what it can do. `name`: the canonical one it was asked for by, if it was. */
+  present(image: StoredImage, name?: string): PresentedImage {
     const actions: ImageActions = {
       tag: async (_record, reference) => this.#tag(image, reference),
-      remove: async (_record, { force }) => this.#remove(image, force),
+      remove: async (_record, { force }) => this.#remove(image, name, force),
     };
     return { record: toRecord(image), actions };
   }
 
-  /** The image to make a container of: here, or pulled, as `pull` says. @throws ERR_IMAGE_NOT_FOUND and what a pull throws */
-  async forCreate(image: string | Image, options: PlainObject): Promise<CreateImage> {
+  /**
+   * Runs `work` with the image to make a container of: here, or pulled, as `pull` says. Until `work` is done, and has written down
+   * what it needs, nobody removes any of it.
+   * @throws ERR_IMAGE_NOT_FOUND and what a pull throws
+   */
+  async whileHere<T>(
+    image: string | Image,
+    options: PlainObject,
+    work: (source: CreateImage) => Promise<T>,
+  ): Promise<T> {
     const policy = options['pull'] === undefined ? 'missing' : checkChoice('pull', options['pull'], pullPolicies);
+    for (let again = false; ; again = true) {
+      const ready = await this.#forCreate(image, again && policy === 'always' ? 'missing' : policy, options);
+      const done = await this.store.pinned(
+        async () => {
+          const unchanged = ready.stamp === this.#stamp() || (await this.#isListed(ready.digest));
+          return unchanged ? { result: await work(ready.source) } : undefined;
+        },
+        options['signal'] as AbortSignal | undefined,
+      );
+      if (done) {
+        return done.result;
+      }
+    }
+  }
+
+  async #forCreate(image: string | Image, policy: PullPolicy, options: CreateOptions): Promise<ReadyImage> {
+    await this.store.open();
     if (typeof image !== 'string') {
       return this.#forImage(image);
     }
-    const { platform, auth, onPullProgress, signal } = options as PullOptions & { onPullProgress?: never };
-    const pull = async (force: boolean): Promise<CreateImage> =>
-      this.#prepare(image, await this.pull(image, { platform, auth, force, onProgress: onPullProgress, signal }));
+    const { platform, auth, onPullProgress, signal } = options;
+    const pull = async (force: boolean): Promise<ReadyImage> =>
+      this.#prepare(image, await this.#pull(image, { platform, auth, force, onProgress: onPullProgress, signal }));
     if (policy === 'always') {
       return pull(true);
     }
-    await this.store.open();
     const key = `${image} ${platform ?? ''}`;
     const stamp = this.#stamp();
     if (stamp !== this.#readyStamp) {
@@ -118,7 +167,7 @@ export class ImageAccess {
       return known;
     }
     const found = await this.#find(image, platform);
-    const ready = found ? await this.#prepare(image, found) : policy === 'never' ? undefined : await pull(false);
+    const ready = found ? await this.#prepare(image, found, stamp) : policy === 'never' ? undefined : await pull(false);
     if (!ready) {
       throw new DinghyError({
         code: 'ERR_IMAGE_NOT_FOUND',
@@ -150,18 +199,24 @@ export class ImageAccess {
     }
   }
 
-  async #forImage(image: Image): Promise<CreateImage> {
+  async #forImage(image: Image): Promise<ReadyImage> {
     if (typeof image?.id !== 'string' || typeof image.digest !== 'string') {
       throw invalidOption('image', image, 'must be a reference or an Image');
     }
-    await this.store.open();
-    const stored = await this.store.images.read(image.digest);
-    return this.#prepare(image.references[0] ?? image.id, stored);
+    if (!(await this.#isListed(image.digest))) {
+      throw notHere(image);
+    }
+    return this.#prepare(image.references[0] ?? image.id, await this.store.images.read(image.digest));
   }
 
-  async #prepare(reference: string, image: StoredImage): Promise<CreateImage> {
+  /** `stamp`: of before the image was looked up. */
+  async #prepare(reference: string, image: StoredImage, stamp = ''): Promise<ReadyImage> {
     const lower = await lowerFolders(this.store, image.layers);
-    return { reference, id: image.id, config: image.config, lower };
+    return { source: { reference, id: image.id, config: image.config, lower }, digest: image.digest, stamp };
+  }
+
+  async #isListed(digest: string): Promise<boolean> {
+    return (await this.store.references.list()).some(({ manifest }) => manifest.digest === digest);
   }
 
   /** Changes with index.json, which every change of images replaces. */
@@ -170,34 +225,32 @@ export class ImageAccess {
     return stat ? `${stat.ino} ${stat.mtimeNs} ${stat.size}` : '';
   }
 
-  async #tag(image: StoredImage, reference: string): Promise<void> {
-    const name = canonicalName(parseReference(reference));
-    const known = (await this.store.references.list()).find(({ manifest }) => manifest.digest === image.digest);
-    if (!known) {
+  async #tag(image: StoredImage, text: string): Promise<void> {
+    const reference = parseReference(text);
+    if (reference.digest !== undefined) {
       throw new DinghyError({
-        code: 'ERR_IMAGE_NOT_FOUND',
-        message: `the image ${image.id.slice(7, 19)} is not here any more: pull it again`,
+        code: 'ERR_INVALID_REFERENCE',
+        message: `cannot tag an image as ${JSON.stringify(text)}: a digest is not given but had, so leave it out`,
       });
     }
-    await this.store.references.set(name, known.manifest);
+    if (!(await this.store.references.tag(canonicalName(reference), image.digest))) {
+      throw notHere(image);
+    }
   }
 
-  async #remove(image: StoredImage, force: boolean): Promise<void> {
-    const users = (await listContainers(await this.#context())).filter(({ record }) => record.imageId === image.id);
-    if (users.length > 0 && !force) {
-      const names = users.map(({ record }) => record.name).join(', ');
-      throw new DinghyError({
-        code: 'ERR_IMAGE_IN_USE',
-        message: `the image is used by ${names}: remove these containers first, or give force to drop its names only`,
-        details: { containers: users.map(({ record }) => record.id) },
-      });
-    }
-    await this.store.references.removeManifest(image.digest);
-    if (users.length === 0) {
-      const blobs = new Set([image.id, image.digest, ...image.blobs.map(({ digest }) => digest)]);
-      await undoPull(this.store, { layers: new Set(image.layers), blobs });
-    }
+  async #remove(image: StoredImage, name: string | undefined, force: boolean): Promise<ImageRemoval> {
+    const containers = await listContainers(await this.#context());
+    const users = containers.flatMap(({ record }) => (record.imageId === image.id ? [record] : []));
+    return removeImage(this.store, image, { force, users, ...(name === undefined ? {} : { name }) });
   }
+}
+
+function notHere(image: { id: string }): DinghyError {
+  return new DinghyError({
+    code: 'ERR_IMAGE_NOT_FOUND',
+    message: `the image ${image.id.slice(7, 19)} is not here any more: pull it again`,
+    details: { image: image.id },
+  });
 }
 
 const pullPolicies = ['missing', 'always', 'never'] as const;

@@ -1,4 +1,7 @@
+import type { ImageRemoval } from './store/removal';
 import { notImplemented } from './util/not-implemented';
+
+export type { ImageRemoval };
 
 export type PullPolicy = 'missing' | 'always' | 'never';
 
@@ -82,7 +85,7 @@ export type ImageRecord = ImageInspect;
 /** What an Image can do beyond telling its record; given by the Runtime. */
 export interface ImageActions {
   tag(record: ImageRecord, reference: string): Promise<void>;
-  remove(record: ImageRecord, options: { force: boolean }): Promise<void>;
+  remove(record: ImageRecord, options: { force: boolean }): Promise<ImageRemoval>;
 }
 
 /** What the store knows of an image, for an Image to be made from. */
@@ -136,9 +139,14 @@ export class Image {
     await this.#actions.tag(this.#record, reference);
   }
 
-  /** Its references are gone, and what only they held. Refused while a container uses it, unless `force`. */
-  async remove(options: { force?: boolean } = {}): Promise<void> {
-    await this.#actions.remove(this.#record, { force: options.force ?? false });
+  /**
+   * As `docker rmi`: an Image that was looked up or pulled by one of several names loses that name; else it is gone with all its
+   * names, and with what nothing else needs. `force` does it though a container uses the image, which keeps what it needs, or though
+   * it has names in several repositories.
+   * @throws ERR_IMAGE_IN_USE
+   */
+  async remove(options: { force?: boolean } = {}): Promise<ImageRemoval> {
+    return this.#actions.remove(this.#record, { force: options.force ?? false });
   }
 
   async push(_reference?: string, _options?: PushOptions): Promise<void> {

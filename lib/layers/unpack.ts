@@ -1,10 +1,10 @@
-import { createReadStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { DinghyError } from '../errors';
 import type { Descriptor } from '../oci/descriptor';
 import type { LayerRecord } from '../store/layers';
+import { readChunks } from '../util/files';
 import { layerError, runLayerProcess } from './process';
 
 /** What a layer may grow to before it is taken for an attack (CVE-2017-14992). What is absent is the binary's default. */
@@ -55,7 +55,7 @@ export async function unpackLayer(options: UnpackOptions): Promise<LayerRecord> 
       sync: true,
       ...(rootless ? { userxattr: true, ignoreChown: true } : {}),
     },
-    input: source ?? (createReadStream(blobFile, { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>),
+    input: source ?? readChunks(blobFile),
     lockFd,
     onEvent: (event) => {
       if (event.event === 'progress') {
