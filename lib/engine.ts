@@ -1,3 +1,6 @@
+import type { Readable, Writable } from 'node:stream';
+
+import { checkPlace, settleLoad, settleSave } from './archive/options';
 import { DinghyError } from './errors';
 import { matchesContainer, matchesImage } from './filters';
 import type { Image, PresentedImage, PullOptions, RegistryAuth } from './image';
@@ -87,6 +90,18 @@ export class Engine {
     const matches = matchesImage(filters);
     const images = await this.#images.list();
     return images.map((image) => this.#images.present(image)).filter(({ record }) => matches(record));
+  }
+
+  async load(source: string | Readable, options: object): Promise<PresentedImage[]> {
+    const settled = settleLoad(options);
+    checkPlace('source', source);
+    return this.#track(() => this.#images.load(source, settled));
+  }
+
+  async save(images: readonly (string | Image)[], target: string | Writable, options: object): Promise<void> {
+    const settled = settleSave(options);
+    checkPlace('target', target);
+    return this.#track(() => this.#images.save(images, target, settled));
   }
 
   async create(image: string | Image, options: object): Promise<ContainerHandle> {

@@ -1,5 +1,11 @@
 import { statSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
 
+import type * as Load from './archive/load';
+import type { LoadOptions } from './archive/load';
+import type * as Save from './archive/save';
+import type { SaveOptions } from './archive/save';
+import { checkPlace, settleSave } from './archive/options';
 import { DinghyError, isDinghyError } from './errors';
 import type {
   Image,
@@ -85,6 +91,41 @@ export class ImageAccess {
     return pullImage(reference, parts, options);
   }
 
+  async load(source: string | Readable, options: LoadOptions): Promise<PresentedImage[]> {
+    const { loadImages } = require('./archive/load') as typeof Load;
+    const { platform } = this.#options;
+    const parts = { store: this.store, ...(platform === undefined ? {} : { platform }) };
+    return (await loadImages(source, parts, options)).map((image) => this.present(image));
+  }
+
+  /** Each image under the name it was asked for by, or, asked for by its id, under all it has. @throws ERR_IMAGE_NOT_FOUND */
+  async save(images: readonly (string | Image)[], target: string | Writable, options: SaveOptions): Promise<void> {
+    await this.store.open();
+    const found = await Promise.all(
+      images.map(async (each) => {
+        const text = typeof each === 'string' ? each : each.digest;
+        return { image: await this.store.images.get(text), name: await this.store.images.nameOf(text) };
+      }),
+    );
+    await this.#saveAll(target, found, options);
+  }
+
+  async #saveAll(
+    target: string | Writable,
+    found: readonly { image: StoredImage; name?: string }[],
+    options: SaveOptions,
+  ): Promise<void> {
+    const { saveImages } = require('./archive/save') as typeof Save;
+    const references = await this.store.references.list();
+    const merged = new Map<string, { image: StoredImage; names: string[] }>();
+    for (const { image, name } of found) {
+      const all = references.flatMap((each) => (each.manifest.digest === image.digest ? (each.name ?? []) : []));
+      const names = merged.get(image.digest)?.names ?? [];
+      merged.set(image.digest, { image, names: [...new Set([...names, ...(name === undefined ? all : [name])])] });
+    }
+    await saveImages(target, [...merged.values()], this.store, options);
+  }
+
   async login(registry: string, auth: RegistryAuth): Promise<void> {
     const { login } = require('./registry/login') as typeof Login;
     await login(registry, auth, this.#registries);
@@ -115,6 +156,12 @@ export class ImageAccess {
     const actions: ImageActions = {
       tag: async (_record, reference) => this.#tag(image, reference),
       remove: async (_record, { force }) => this.#remove(image, name, force),
+      save: async (_record, target, options) =>
+        this.#saveAll(
+          checkPlace('target', target),
+          [{ image, ...(name === undefined ? {} : { name }) }],
+          settleSave(options),
+        ),
     };
     return { record: toRecord(image), actions };
   }

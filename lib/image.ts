@@ -1,7 +1,10 @@
+import type { Writable } from 'node:stream';
+
+import type { SaveFormat, SaveOptions } from './archive/save';
 import type { ImageRemoval } from './store/removal';
 import { notImplemented } from './util/not-implemented';
 
-export type { ImageRemoval };
+export type { ImageRemoval, SaveFormat, SaveOptions };
 
 export type PullPolicy = 'missing' | 'always' | 'never';
 
@@ -85,6 +88,7 @@ export type ImageRecord = ImageInspect;
 /** What an Image can do beyond telling its record; given by the Runtime. */
 export interface ImageActions {
   tag(record: ImageRecord, reference: string): Promise<void>;
+  save(record: ImageRecord, target: string | Writable, options: SaveOptions): Promise<void>;
   remove(record: ImageRecord, options: { force: boolean }): Promise<ImageRemoval>;
 }
 
@@ -153,10 +157,11 @@ export class Image {
     throw notImplemented('image.push()', 'copy it out of the store (an OCI image layout) with skopeo');
   }
 
-  async save(
-    _target: string | NodeJS.WritableStream,
-    _options?: { format?: 'docker-archive' | 'oci-archive' },
-  ): Promise<void> {
-    throw notImplemented('image.save()', 'copy it out of the store (an OCI image layout) with skopeo');
+  /**
+   * The image is in an archive that dinghy, Docker, Podman and skopeo load: a file, which appears when it is complete, or a stream, which
+   * is ended; with format `'oci'` a folder. Under the name it was asked for by, or, asked for by its id, under all it has.
+   */
+  async save(target: string | Writable, options: SaveOptions = {}): Promise<void> {
+    await this.#actions.save(this.#record, target, options);
   }
 }

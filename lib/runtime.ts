@@ -1,8 +1,8 @@
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 
 import { Container } from './container';
 import type * as EngineModule from './engine';
-import { Image, type PresentedImage, type PullOptions, type RegistryAuth } from './image';
+import { Image, type PresentedImage, type PullOptions, type RegistryAuth, type SaveOptions } from './image';
 import type { CreateNetworkOptions, Network } from './networks';
 import type { ContainerProcess } from './run/container-process';
 import type { ExecResult } from './run/exec-result';
@@ -110,8 +110,17 @@ export class Runtime implements AsyncDisposable {
     await this.close();
   }
 
-  async load(_source: string | Readable, _options: LoadOptions = {}): Promise<Image[]> {
-    throw notImplemented('runtime.load()', 'push the archive to a registry with skopeo and pull it');
+  /**
+   * All images of an archive of `docker save`, an OCI archive (either may be compressed with gzip or zstd) or a folder with an OCI image
+   * layout are usable, under the names that it gives them; rejects when anything failed on the way, and then nothing of it is left.
+   */
+  async load(source: string | Readable, options: LoadOptions = {}): Promise<Image[]> {
+    return (await this.#engine.load(source, options)).map(toImage);
+  }
+
+  /** Several images in one archive, what they share once: see `Image.save`. */
+  async save(images: (string | Image)[], target: string | Writable, options: SaveOptions = {}): Promise<void> {
+    await this.#engine.save(images, target, options);
   }
 
   async import(_source: string | Readable, _options: ImportOptions = {}): Promise<Image> {

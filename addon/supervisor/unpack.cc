@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -8,9 +9,13 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "layer/compare.h"
+#include "layer/confine.h"
+#include "layer/inflate_all.h"
 #include "layer/mend.h"
 #include "layer/thread.h"
 #include "layer/unpack.h"
+#include "supervisor/findings.h"
 #include "supervisor/handshake.h"
 #include "supervisor/json_text.h"
 #include "supervisor/modes.h"
@@ -21,99 +26,9 @@ namespace supervisor {
 namespace {
 
 constexpr int kInputFd = 0;
+constexpr int kOutputFd = 1;
 constexpr int kNice = 5;
-constexpr size_t kPartSize = kMaxPayload / 4;
 constexpr int64_t kMaxNumber = 1LL << 53;  // what JavaScript counts exactly
-constexpr size_t kReadSize = 65536;
-
-// How many bytes from `at` are one well-formed UTF-8 character; 0 if they are none.
-size_t character_length(std::string_view text, size_t at) {
-  const auto byte = [&](size_t index) -> unsigned {
-    return index < text.size() ? static_cast<unsigned char>(text[index]) : 0;
-  };
-  const auto follows = [&](size_t index, unsigned low = 0x80, unsigned high = 0xbf) {
-    return byte(index) >= low && byte(index) <= high;
-  };
-  const unsigned lead = byte(at);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return follows(at + 1) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    const bool second = lead == 0xe0   ? follows(at + 1, 0xa0)
-                        : lead == 0xed ? follows(at + 1, 0x80, 0x9f)
-                                       : follows(at + 1);
-    return second && follows(at + 2) ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    const bool second = lead == 0xf0   ? follows(at + 1, 0x90)
-                        : lead == 0xf4 ? follows(at + 1, 0x80, 0x8f)
-                                       : follows(at + 1);
-    return second && follows(at + 2) && follows(at + 3) ? 4 : 0;
-  }
-  return 0;
-}
-
-// A name as a JSON string. Its bytes are whatever the archive had: what is no UTF-8 becomes U+DC80…U+DCFF.
-void append_name(std::string& json, std::string_view name) {
-  json += '"';
-  for (size_t at = 0; at < name.size();) {
-    const size_t length = character_length(name, at);
-    const auto byte = static_cast<unsigned char>(name[at]);
-    std::array<char, 8> escape{};
-    if (length == 0) {
-      std::snprintf(escape.data(), escape.size(), "\\udc%02x", byte);
-      json += escape.data();
-    } else if (byte < 0x20 || byte == '"' || byte == '\\') {
-      std::snprintf(escape.data(), escape.size(), "\\u%04x", byte);
-      json += escape.data();
-    } else {
-      json.append(name, at, length);
-    }
-    at += length == 0 ? 1 : length;
-  }
-  json += '"';
-}
-
-// Sends `found` events, each under the size of a frame.
-class Findings {
- public:
-  void names(const char* key, const std::vector<std::string>& names) {
-    for (const std::string& name : names) {
-      begin(key);
-      append_name(items_, name);
-      flush_if_large(key);
-    }
-    flush(key);
-  }
-
-  void links(const std::vector<layer::LowerLink>& links) {
-    for (const layer::LowerLink& link : links) {
-      begin("lowerLinks");
-      items_ += "{\"path\":";
-      append_name(items_, link.path);
-      items_ += ",\"target\":";
-      append_name(items_, link.target);
-      items_ += '}';
-      flush_if_large("lowerLinks");
-    }
-    flush("lowerLinks");
-  }
-
- private:
-  void begin(const char* /*key*/) {
-    if (!items_.empty()) items_ += ',';
-  }
-  void flush_if_large(const char* key) {
-    if (items_.size() >= kPartSize) flush(key);
-  }
-  void flush(const char* key) {
-    if (items_.empty()) return;
-    const std::string event = std::string(R"({"event":"found",")") + key + "\":[" + items_ + "]}";
-    (void)sys::write_all(kControlFd, encode_frame(FrameType::kEvent, event)).ok();
-    items_.clear();
-  }
-
-  std::string items_;
-};
 
 sys::Result<layer::UnpackRequest> parse_unpack(const rapidjson::Document& document) {
   layer::UnpackRequest request;
@@ -175,51 +90,66 @@ sys::Result<std::string> unpack(const rapidjson::Document& document) {
   return json.text();
 }
 
-// `i<path>\0`, `w<path>\0`, `l<path>\0<target>\0`, to the end of the input.
-sys::Result<void> read_findings(layer::MendRequest& request) {
-  std::string input;
-  std::string data(kReadSize, '\0');
-  for (;;) {
-    const ssize_t size = read(kInputFd, data.data(), data.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return sys::errno_error("read findings");
-    if (size == 0) break;
-    input.append(data, 0, static_cast<size_t>(size));
-  }
-  if (!input.empty() && input.back() != '\0') return sys::error("read findings", "they end in the middle", EPROTO);
-  size_t at = 0;
-  const auto next = [&] {
-    std::string text(input.c_str() + at);
-    at += text.size() + 1;
-    return text;
-  };
-  while (at < input.size()) {
-    const std::string text = next();
-    const std::string path = text.empty() ? std::string() : text.substr(1);
-    if (text.rfind('i', 0) == 0) {
-      request.implicit.push_back(path);
-    } else if (text.rfind('w', 0) == 0) {
-      request.whiteouts.push_back(path);
-    } else if (text.rfind('l', 0) == 0 && at < input.size()) {
-      request.lower_links.push_back({path, next()});
-    } else {
-      return sys::error("read findings", "they are not of this protocol", EPROTO);
-    }
-  }
-  return {};
-}
-
 sys::Result<std::string> mend(const rapidjson::Document& document) {
   layer::MendRequest request;
   sys::JsonReader reader("mend");
   request.layers = reader.texts(&document, "layers");
   request.out_dir = reader.text(&document, "outDir");
   SYS_TRY(reader.done());
-  SYS_TRY(read_findings(request));
+  auto found = read_findings();
+  if (!found) return found.take_failure();
+  request.implicit = std::move(found->implicit);
+  request.whiteouts = std::move(found->whiteouts);
+  request.lower_links = std::move(found->lower_links);
   auto made = layer::mend(request);
   if (!made) return made.take_failure();
   JsonText json;
   return json.put("made", *made).text();
+}
+
+// `folder` is an empty one that nothing outside of can be reached from once untrusted bytes are read.
+sys::Result<std::string> inflate(const rapidjson::Document& document) {
+  sys::JsonReader reader("inflate");
+  const std::string folder = reader.text(&document, "folder");
+  SYS_TRY(reader.done());
+  const sys::Fd root(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!root) return sys::errno_error("inflate", folder);
+  SYS_TRY(layer::confine(root.get()));
+  auto size = layer::inflate_all(kInputFd, kOutputFd, {});
+  if (!size) return size.take_failure();
+  JsonText json;
+  return json.put("size", *size).text();
+}
+
+sys::Result<std::string> compare(const rapidjson::Document& document) {
+  layer::CompareRequest request;
+  sys::JsonReader reader("compare");
+  request.left = reader.text(&document, "left");
+  request.right = reader.text(&document, "right");
+  request.folder_times = reader.flag(&document, "folderTimes");
+  SYS_TRY(reader.done());
+  auto found = read_findings();
+  if (!found) return found.take_failure();
+  request.timeless = {found->implicit.begin(), found->implicit.end()};
+  request.timeless.insert(found->whiteouts.begin(), found->whiteouts.end());
+  auto result = layer::compare(request);
+  if (!result) return result.take_failure();
+  std::string first = "[";
+  for (const layer::Difference& difference : result->first) {
+    first += first.size() > 1 ? ",{\"path\":" : "{\"path\":";
+    append_name(first, difference.path);
+    first += ",\"what\":\"" + difference.what + "\"}";
+  }
+  JsonText json;
+  return json.put("count", result->count).put_raw("first", first + "]").text();
+}
+
+sys::Result<std::string> answer(const Request& request) {
+  if (request.op == "unpack") return unpack(request.document);
+  if (request.op == "mend") return mend(request.document);
+  if (request.op == "inflate") return inflate(request.document);
+  if (request.op == "compare") return compare(request.document);
+  return sys::error("unpack", "the only requests are unpack, mend, inflate and compare", EPROTO);
 }
 
 // Three busy threads beside a program that lives by its event loop: on two processors they held one turn in a hundred
@@ -250,11 +180,7 @@ int unpack_mode() {
   // Not joined: it waits for as long as the process lives.
   auto* watcher = new layer::Thread;
   auto started = watcher->start(end_with_control);
-  auto result = !started                 ? sys::Result<std::string>(started.take_failure())
-                : request.op == "unpack" ? unpack(request.document)
-                : request.op == "mend"
-                    ? mend(request.document)
-                    : sys::Result<std::string>(sys::error("unpack", "the only requests are unpack and mend", EPROTO));
+  auto result = started ? answer(request) : sys::Result<std::string>(started.take_failure());
   if (result) {
     reply_now(kControlFd, request.id, *result);
   } else {

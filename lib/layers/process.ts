@@ -9,10 +9,12 @@ import { startTask } from '../native/task';
 import { abortable, abortError, onAbort, sleep } from '../util/abort';
 
 export interface LayerProcessOptions {
-  op: 'unpack' | 'mend';
+  op: 'unpack' | 'mend' | 'inflate' | 'compare';
   fields: Record<string, unknown>;
   /** Written to the process's stdin, at its pace. */
   input: AsyncIterable<Buffer> | Iterable<Buffer>;
+  /** Its stdout; stays open here. */
+  outputFd?: number;
   /** Passed on to the process, so that the folder stays locked while it writes there. */
   lockFd: number;
   onEvent?: (event: ControlEvent) => void;
@@ -33,7 +35,7 @@ export async function runLayerProcess(options: LayerProcessOptions): Promise<Lay
   let task: ReturnType<typeof startTask>;
   try {
     task = startTask('unpack', {
-      stdio: [theirs, null, null],
+      stdio: [theirs, options.outputFd ?? null, null],
       extraFds: [options.lockFd],
       ...(options.onEvent ? { onEvent: options.onEvent } : {}),
     });

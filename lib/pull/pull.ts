@@ -2,9 +2,9 @@ import { setMaxListeners } from 'node:events';
 
 import { isDinghyError } from '../errors';
 import { lowerFolders } from '../layers/chain';
+import { completeImage, contentOf, type ImageParts, layersOf } from '../layers/image-parts';
 import type { UnpackLimits } from '../layers/unpack';
 import { createLog } from '../log';
-import { chainIds } from '../oci/chain-id';
 import type { Descriptor } from '../oci/descriptor';
 import { choosePlatform, hostPlatform, parsePlatform, type Platform } from '../oci/platform';
 import { canonicalName, parseReference, type Reference } from '../oci/reference';
@@ -16,7 +16,8 @@ import type { Store } from '../store/store';
 import { abortError, onAbort, throwIfAborted } from '../util/abort';
 import { bringLayer, type BlobSource } from '../layers/bring';
 import { type BlobProgress, ProgressReporter } from '../util/progress';
-import { resolveImage, type ResolvedImage } from './resolve';
+import { inParallel } from '../util/in-parallel';
+import { resolveImage } from './resolve';
 
 const log = createLog('pull');
 
@@ -83,11 +84,14 @@ export async function pullImage(text: string, parts: PullParts, options: PullOpt
     reporter.expect(uniqueBlobs(resolved));
     const source: BlobSource = { open: (blob, signal) => openBlob(blob, repository, signal) };
     const { limits } = parts;
-    await inParallel(layersOf(resolved), failing, ({ diffId, blob }) => {
+    await inParallel(layersOf(resolved), parallelLayers, failing, ({ diffId, blob }) => {
       const { signal } = failing;
       return bringLayer(diffId, blob, { store, source, reporter, added, signal, ...(limits ? { limits } : {}) });
     });
-    const image = await publish(parts, reference, resolved, added, failing.signal);
+    await completeImage(store, resolved, added, failing.signal);
+    throwIfAborted(failing.signal);
+    await store.references.set(canonicalName(reference), resolved.descriptor, failing.signal);
+    const image = await store.images.read(resolved.descriptor.digest);
     reporter.whole('done');
     return image;
   } catch (error) {
@@ -133,47 +137,6 @@ async function findComplete(
   }
 }
 
-async function publish(
-  parts: PullParts,
-  reference: Reference,
-  resolved: ResolvedImage,
-  added: Set<string>,
-  signal: AbortSignal,
-): Promise<StoredImage> {
-  const { store } = parts;
-  const { descriptor, manifest, manifestBytes, configBytes } = resolved;
-  for (const [digest, bytes] of [
-    [manifest.config.digest, configBytes],
-    [descriptor.digest, manifestBytes],
-  ] as const) {
-    if ((await store.blobs.size(digest)) === undefined) {
-      added.add(digest);
-    }
-    await store.blobs.write(bytes, digest);
-  }
-  chainIds(resolved.document.diffIds).forEach((chainId) => added.add(chainId));
-  // Not at the first start: that should find all it needs.
-  await lowerFolders(store, resolved.document.diffIds, signal);
-  throwIfAborted(signal);
-  await store.references.set(canonicalName(reference), descriptor, signal);
-  return store.images.read(descriptor.digest);
-}
-
-/** Each layer once. A manifest may name one diff id in two compressions: then both blobs belong to the image. */
-function layersOf({ document, manifest }: ResolvedImage): { diffId: string; blob: Descriptor }[] {
-  const found = new Map<string, { diffId: string; blob: Descriptor }>();
-  document.diffIds.forEach((diffId, index) => {
-    const blob = manifest.layers[index]!;
-    found.set(`${diffId} ${blob.digest}`, { diffId, blob });
-  });
-  return [...found.values()];
-}
-
-function contentOf({ descriptor, manifest, document }: ResolvedImage): string[] {
-  const blobs = [descriptor, manifest.config, ...manifest.layers].map(({ digest }) => digest);
-  return [...blobs, ...document.diffIds, ...chainIds(document.diffIds)];
-}
-
 function openBlob(blob: Descriptor, repository: Repository, signal: AbortSignal): AsyncIterable<Buffer> {
   return blob.data ? inline(blob.data, blob.size) : repository.openBlob(blob, signal);
 }
@@ -182,33 +145,8 @@ async function* inline(data: Buffer, size: number): AsyncGenerator<Buffer, void,
   yield data.subarray(0, size + 1); // one more than promised is enough to be found out
 }
 
-function uniqueBlobs({ manifest }: ResolvedImage): Iterable<Descriptor> {
+function uniqueBlobs({ manifest }: ImageParts): Iterable<Descriptor> {
   return new Map(manifest.layers.map((layer) => [layer.digest, layer])).values();
-}
-
-/** Runs the work of all items, a few at a time. The first failure aborts the others; it's thrown when all have ended. */
-async function inParallel<T>(
-  items: readonly T[],
-  failing: AbortController,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const waiting = [...items];
-  const worker = async (): Promise<void> => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
-      throwIfAborted(failing.signal);
-      try {
-        await work(item);
-      } catch (error) {
-        failing.abort(error); // the first reason stays
-        throw error;
-      }
-    }
-  };
-  const results = await Promise.allSettled(Array.from({ length: parallelLayers }, worker));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed) {
-    throw failed.reason;
-  }
 }
 
 /** The reason of an abort of ours is the error itself: the failure that came first, or the user's abort. */

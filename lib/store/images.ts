@@ -32,6 +32,11 @@ export interface StoredImage {
   readonly size: number;
 }
 
+/** The digests of all that it is or unpacks to: for a lease. */
+export function contentOfImage({ id, digest, blobs, layers, chain }: StoredImage): string[] {
+  return [id, digest, ...blobs.map((each) => each.digest), ...layers, ...chain];
+}
+
 /** Reads images: what `index.json` names, joined with manifests, configs and layers. */
 export class ImageStore {
   readonly #blobs: BlobStore;
