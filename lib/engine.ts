@@ -27,9 +27,10 @@ import {
 } from './run/host';
 import { LiveContainer } from './run/live-container';
 import { OneShotProcess, runToEnd } from './run/one-shot';
+import { prune, type PruneOutcome, settlePrune } from './run/prune';
 import { containerOptionNames, settleOptions } from './run/settle-options';
 import { settleConditions, waitForConditions } from './run/wait-for';
-import type { RuntimeInfo, RuntimeOptions } from './runtime-options';
+import type { RuntimeInfo, RuntimeOptions, VerifyResult } from './runtime-options';
 import { abortable, throwIfAborted } from './util/abort';
 import {
   checkArgument,
@@ -87,7 +88,7 @@ export class Engine {
   async images(options: object): Promise<PresentedImage[]> {
     this.#assertOpen();
     const { filters } = checkOptions('images', options, ['filters']);
-    const matches = matchesImage(filters);
+    const matches = await matchesImage(filters, async (name) => (await this.#images.get(name)).record);
     const images = await this.#images.list();
     return images.map((image) => this.#images.present(image)).filter(({ record }) => matches(record));
   }
@@ -102,6 +103,20 @@ export class Engine {
     const settled = settleSave(options);
     checkPlace('target', target);
     return this.#track(() => this.#images.save(images, target, settled));
+  }
+
+  async prune(options: object): Promise<PruneOutcome> {
+    const settings = settlePrune(options);
+    return this.#track(async () => prune(await this.#prepare(), this.#images.store, settings));
+  }
+
+  async verify(options: object): Promise<VerifyResult> {
+    const { repair, signal } = checkOptions('verify', options, ['repair', 'signal']);
+    const settled = {
+      repair: repair === undefined ? false : checkBoolean('repair', repair),
+      ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
+    };
+    return this.#track(async () => ({ damaged: await this.#images.verify(settled) }));
   }
 
   async create(image: string | Image, options: object): Promise<ContainerHandle> {

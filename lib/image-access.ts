@@ -21,6 +21,8 @@ import { lowerFolders } from './layers/chain';
 import { choosePlatform, parsePlatform } from './oci/platform';
 import { canonicalName, parseReference } from './oci/reference';
 import type * as Pull from './pull/pull';
+import type * as Verify from './pull/verify';
+import type { Damage } from './pull/verify';
 import type { RegistryClientOptions } from './registry/client';
 import type * as Login from './registry/login';
 import { removeTrees } from './run/clean';
@@ -124,6 +126,13 @@ export class ImageAccess {
       merged.set(image.digest, { image, names: [...new Set([...names, ...(name === undefined ? all : [name])])] });
     }
     await saveImages(target, [...merged.values()], this.store, options);
+  }
+
+  async verify(options: { repair: boolean; signal?: AbortSignal }): Promise<Damage[]> {
+    const { verifyStore } = require('./pull/verify') as typeof Verify;
+    const { auth } = this.#options;
+    const registry = { ...this.#registries, ...(auth ? { auth } : {}) };
+    return verifyStore({ store: this.store, registry }, options);
   }
 
   async login(registry: string, auth: RegistryAuth): Promise<void> {
@@ -303,7 +312,7 @@ function notHere(image: { id: string }): DinghyError {
 const pullPolicies = ['missing', 'always', 'never'] as const;
 
 function toRecord(image: StoredImage): ImageRecord {
-  const { config, platform, history, blobs } = image;
+  const { config, platform, history, sizes } = image;
   let next = 0;
   return {
     id: image.id,
@@ -330,7 +339,7 @@ function toRecord(image: StoredImage): ImageRecord {
       createdBy,
       comment,
       emptyLayer,
-      size: emptyLayer ? 0 : (blobs[next++]?.size ?? 0),
+      size: emptyLayer ? 0 : (sizes[next++] ?? 0),
     })),
   };
 }

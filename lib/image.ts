@@ -66,7 +66,7 @@ export interface ImageHistoryEntry {
   createdBy?: string;
   comment?: string;
   emptyLayer: boolean;
-  /** Bytes of the layer's blob; 0 for an empty layer. */
+  /** Bytes of the uncompressed layer; 0 for a step that changed no file. */
   size: number;
 }
 
@@ -107,7 +107,7 @@ export class Image {
   readonly references: readonly string[];
   readonly platform: string;
   readonly config: Readonly<ImageConfig>;
-  /** Bytes of its blobs. */
+  /** Bytes of its uncompressed layers, each as a tar. */
   readonly size: number;
   readonly created?: Date;
   /** Diff ids, the lowest first. */

@@ -45,6 +45,7 @@ export type {
   RuntimeInfo,
   RuntimeOptions,
   RuntimeSpawnOptions,
+  VerifyOptions,
   VerifyResult,
 } from './runtime-options';
 export { Volume } from './volumes';

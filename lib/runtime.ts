@@ -21,6 +21,7 @@ import type {
   RuntimeInfo,
   RuntimeOptions,
   RuntimeSpawnOptions,
+  VerifyOptions,
   VerifyResult,
 } from './runtime-options';
 import { asyncDispose } from './util/dispose';
@@ -127,12 +128,20 @@ export class Runtime implements AsyncDisposable {
     throw notImplemented('runtime.import()', 'make an image of it with buildah or umoci, push it, and pull it');
   }
 
-  async prune(_options: PruneOptions = {}): Promise<PruneResult> {
-    throw notImplemented('runtime.prune()', 'remove containers and images one by one');
+  /**
+   * What nobody needs is gone: of what is asked for, or without any option containers that have ended and images without a name, as
+   * `docker system prune`.
+   */
+  async prune(options: PruneOptions = {}): Promise<PruneResult> {
+    return this.#engine.prune(options);
   }
 
-  async verify(_options: { repair?: boolean } = {}): Promise<VerifyResult> {
-    throw notImplemented('runtime.verify()', 'pull the image again with `force`');
+  /**
+   * Every blob was hashed, and every unpacked layer compared with what its blob unpacks to. With `repair` damaged blobs are pulled again,
+   * and layers unpacked again. Rejects only when it could not look.
+   */
+  async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
+    return this.#engine.verify(options);
   }
 
   /**

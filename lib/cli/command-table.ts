@@ -45,6 +45,9 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   rmi: { summary: 'remove images', load: () => require('./commands/rmi') as CommandModule },
   save: { summary: 'write images into an archive', load: () => require('./commands/save') as CommandModule },
   load: { summary: 'take the images of an archive', load: () => require('./commands/load') as CommandModule },
+  image: { summary: 'image prune', load: () => require('./commands/image') as CommandModule },
+  container: { summary: 'container prune', load: () => require('./commands/container') as CommandModule },
+  system: { summary: 'prune and verify the data folder', load: () => require('./commands/system') as CommandModule },
   info: { summary: 'tell what this host can do', load: () => require('./commands/info') as CommandModule },
   version: { summary: 'show the version', load: () => require('./commands/version') as CommandModule },
 };
@@ -63,7 +66,6 @@ export const notYet: Readonly<Record<string, string>> = {
   push: '`skopeo copy oci:…` copies out of the data folder, which is an OCI image layout',
   rename: 'give the name at `dinghy run --name`',
   stats: "read the files of the container's cgroup",
-  system: 'remove containers with `dinghy rm` and images with `dinghy rmi`',
   top: '`dinghy exec NAME ps -ef`, where the image has ps',
   update: 'make a new container with the other limits',
   volume: '`-v name:/path` makes a volume; they are the folders in volumes/ of the data folder',

@@ -8,6 +8,8 @@ import { storeError, syncFolder, unlessMissing } from '../util/files';
 import type { LayerRecord } from '../store/layers';
 import { withLock } from '../store/locks';
 import type { Store } from '../store/store';
+import type { CheckOptions, Finding } from './check';
+import { compareTrees } from './compare';
 import { mendLayer } from './mend';
 
 /**
@@ -31,9 +33,7 @@ export async function lowerFolders(store: Store, diffIds: readonly string[], sig
         details: { diffId },
       });
     }
-    const below = stacked(store, diffIds.slice(0, index), fixes).filter(
-      (folder) => folder !== store.layers.diffFolder(diffId),
-    );
+    const below = belowOf(store, diffIds, index, fixes);
     fixes.set(index, await fixFolder(store, chain[index]!, record, below, signal));
   }
   return stacked(store, diffIds, fixes);
@@ -91,23 +91,94 @@ async function makeFix(
   if (await exists(target)) {
     return; // another process was faster
   }
+  await withDraft(store, record, below, signal, async ({ draft }) => {
+    await rename(draft, target);
+    await syncFolder(store.paths.fixes);
+  });
+}
+
+/** Runs `use` with a folder that is what the fix layer should be; what is left of it goes. */
+async function withDraft<T>(
+  store: Store,
+  record: LayerRecord,
+  below: readonly string[],
+  signal: AbortSignal | undefined,
+  use: (made: { draft: string; lockFd: number }) => Promise<T>,
+): Promise<T> {
   const temporary = await store.makeTemporary();
   try {
     const draft = join(temporary.path, 'fix');
     const outDir = join(draft, 'diff');
     await mkdir(outDir, { recursive: true, mode: 0o755 });
     const layers = [store.layers.diffFolder(record.diffId), ...below];
-    const made = await mendLayer({ record, layers, outDir, lockFd: temporary.lock.fd, ...(signal ? { signal } : {}) });
+    const lockFd = temporary.lock.fd;
+    const made = await mendLayer({ record, layers, outDir, lockFd, ...(signal ? { signal } : {}) });
     if (made === 0) {
       await rename(outDir, join(temporary.path, 'unused'));
     }
-    await rename(draft, target);
-    await syncFolder(store.paths.fixes);
+    return await use({ draft, lockFd });
   } catch (error) {
-    throw storeError(error, `make the fix layer ${target}`);
+    throw storeError(error, `make the fix layer of ${record.diffId}`);
   } finally {
     await temporary.remove();
   }
+}
+
+/**
+ * The fix layers that this chain has are what they should be, above layers that were checked before: each is made once more and the two
+ * are compared. With `repair` the fresh one takes the other's place.
+ * @returns what was wrong, by chain id
+ * @throws ERR_STORE, ERR_LAYER, ERR_NO_SPACE, ABORT_ERR
+ */
+export async function checkFixes(
+  store: Store,
+  diffIds: readonly string[],
+  { repair, signal }: CheckOptions,
+): Promise<Map<string, Finding>> {
+  const found = new Map<string, Finding>();
+  const chain = chainIds(diffIds);
+  const fixes = new Map<number, string | undefined>();
+  for (const [index, diffId] of diffIds.entries()) {
+    const record = await store.layers.get(diffId);
+    if (!record) {
+      return found; // without the layer there is nothing to compare with
+    }
+    const below = belowOf(store, diffIds, index, fixes);
+    const chainId = chain[index]!;
+    const target = store.paths.fix(chainId);
+    if (mayNeedFix(record, below) && (await exists(target))) {
+      const finding = await withDraft(store, record, below, signal, async ({ draft, lockFd }) => {
+        const [left, right] = [join(target, 'diff'), join(draft, 'diff')];
+        const wanted = await exists(right);
+        const reason =
+          wanted && (await exists(left))
+            ? await compareTrees({ left, right, lockFd, ...(signal ? { signal } : {}) })
+            : wanted !== (await exists(left))
+              ? `its diff folder ${wanted ? 'is missing' : 'has no place there'}`
+              : undefined;
+        if (reason !== undefined && repair) {
+          await store.replaceFix(draft, chainId);
+        }
+        return reason === undefined ? undefined : { reason, repaired: repair };
+      });
+      if (finding) {
+        found.set(chainId, finding);
+      }
+    }
+    fixes.set(index, (await exists(join(target, 'diff'))) ? join(target, 'diff') : undefined);
+  }
+  return found;
+}
+
+/** What lies below the layer at `index`, topmost first. */
+function belowOf(
+  store: Store,
+  diffIds: readonly string[],
+  index: number,
+  fixes: ReadonlyMap<number, string | undefined>,
+): string[] {
+  const own = store.layers.diffFolder(diffIds[index]!);
+  return stacked(store, diffIds.slice(0, index), fixes).filter((folder) => folder !== own);
 }
 
 async function exists(path: string): Promise<boolean> {

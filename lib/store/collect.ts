@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { readdir, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { createLog } from '../log';
 import { digestOfName } from '../oci/digest';
-import { storeError, unlessMissing } from '../util/files';
+import { storeError, syncFolder, unlessMissing } from '../util/files';
 import { withLock } from './locks';
 import { type MarkedStores, readMarks } from './marks';
 import type { TemporaryFolder } from './temporary';
@@ -19,6 +20,8 @@ export interface CollectOptions {
 interface Candidate {
   digest: string;
   path: string;
+  /** Damaged, and another one is in its place: only a container that runs on it needs it. */
+  replaced?: boolean;
 }
 
 /**
@@ -34,13 +37,15 @@ export async function moveGarbage(
   { only, signal }: CollectOptions = {},
 ): Promise<void> {
   const work = async (): Promise<void> => {
-    const { digests, complete } = await readMarks(stores);
+    const { digests, mounted, complete } = await readMarks(stores);
     if (!complete) {
       log('an image is damaged, so nothing is swept: verify first');
       return;
     }
     const all = await listContent(stores);
-    const garbage = all.filter(({ digest }) => !digests.has(digest) && (only?.has(digest) ?? true));
+    const garbage = all.filter(({ digest, replaced }) => {
+      return !(replaced ? mounted : digests).has(digest) && (only?.has(digest) ?? true);
+    });
     for (const [index, { digest, path }] of garbage.entries()) {
       await unlessMissing(rename(path, join(graveyard.path, `${index}`)));
       log('swept %s', digest);
@@ -53,11 +58,30 @@ export async function moveGarbage(
   }
 }
 
-async function listContent({ paths, blobs, layers }: MarkedStores): Promise<Candidate[]> {
-  const fixes = (await unlessMissing(readdir(paths.fixes))) ?? [];
+async function listContent({ paths, blobs }: MarkedStores): Promise<Candidate[]> {
   return [
-    ...fixes.flatMap((name) => digestOfName(name) ?? []).map((digest) => ({ digest, path: paths.fix(digest) })),
-    ...(await layers.list()).map((digest) => ({ digest, path: paths.layer(digest) })),
+    ...(await listFolders(paths.fixes)),
+    ...(await listFolders(paths.layers)),
     ...(await blobs.list()).map((digest) => ({ digest, path: paths.blob(digest) })),
   ];
+}
+
+/** `<hex>`, and `<hex>.<random>` for what was replaced. */
+async function listFolders(folder: string): Promise<Candidate[]> {
+  const names = (await unlessMissing(readdir(folder))) ?? [];
+  return names.flatMap((name) => {
+    const [hex = '', ...more] = name.split('.');
+    const digest = digestOfName(hex);
+    return digest === undefined ? [] : [{ digest, path: join(folder, name), replaced: more.length > 0 }];
+  });
+}
+
+/**
+ * `fresh` is at `target`; what was there, which a running container may have mounted, has another name beside it until it's swept.
+ * Between the two renames nothing is there, so nobody may look: the caller holds the lock exclusively.
+ */
+export async function replaceFolder(fresh: string, target: string): Promise<void> {
+  await unlessMissing(rename(target, `${target}.${randomBytes(6).toString('hex')}`));
+  await rename(fresh, target);
+  await syncFolder(dirname(target));
 }

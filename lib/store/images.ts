@@ -28,7 +28,9 @@ export interface StoredImage {
   readonly chain: readonly string[];
   /** The layers' blobs, bottom first, beside `layers`. */
   readonly blobs: readonly Descriptor[];
-  /** Bytes of its files: the uncompressed layers, as Docker counts; where a layer isn't unpacked, of its blob. */
+  /** Bytes of each layer, uncompressed, beside `layers`. */
+  readonly sizes: readonly number[];
+  /** Bytes of its uncompressed layers, each as a tar; where a layer isn't unpacked, of its blob. */
   readonly size: number;
 }
 
@@ -176,6 +178,7 @@ export class ImageStore {
       layers: document.diffIds,
       chain: chainIds(document.diffIds),
       blobs: manifest.layers,
+      sizes,
       size: sizes.reduce((sum, each) => sum + each, 0),
     };
   }

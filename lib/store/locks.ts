@@ -71,6 +71,21 @@ export function tryLockNow(path: string, mode: LockMode): { release: () => void 
   return locked ? { release: () => closeSync(fd) } : undefined;
 }
 
+/** Whether anybody holds the lock. The test takes it for an instant, shared: who wants it exclusively tries again. */
+export function isLocked(path: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch {
+    return false;
+  }
+  try {
+    return !flock(fd, 'shared');
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Runs `work` while holding the lock. */
 export async function withLock<T>(
   path: string,

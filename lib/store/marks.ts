@@ -12,12 +12,15 @@ import type { BlobStore } from './blobs';
 import type { ImageStore } from './images';
 import type { LayerStore } from './layers';
 import { readLease } from './lease';
+import { isLocked } from './locks';
 import type { StorePaths } from './paths';
 import type { ReferenceStore } from './references';
 
 export interface Marks {
   /** Of every blob, layer (diff id) and fix layer (chain id) that somebody needs. */
   readonly digests: ReadonlySet<string>;
+  /** The same of the layers that running containers have mounted. */
+  readonly mounted: ReadonlySet<string>;
   /** False when a manifest or config can't be read: what else it names is not known, and may be anything. */
   readonly complete: boolean;
 }
@@ -37,18 +40,23 @@ export interface MarkedStores {
  */
 export async function readMarks(stores: MarkedStores): Promise<Marks> {
   const digests = new Set<string>();
+  const mounted = new Set<string>();
   let complete = true;
   for (const digest of new Set((await stores.references.list()).map(({ manifest }) => manifest.digest))) {
     complete = (await markImage(stores, digest, digests)) && complete;
   }
   for (const id of await names(stores.paths.containers, /^[0-9a-f]{64}$/)) {
-    await markContainer(stores, stores.paths.container(id), digests);
+    const folder = stores.paths.container(id);
+    const lower = await markContainer(stores, folder, digests);
+    if (isLocked(join(folder, 'lock'))) {
+      lower.forEach((digest) => mounted.add(digest));
+    }
   }
   // A lease whose process has died is as good as held until somebody sweeps it: that errs on the side of keeping.
   for (const name of await names(stores.paths.temporary, /^[0-9a-f]{24}$/)) {
     (await readLease(join(stores.paths.temporary, name))).forEach((digest) => digests.add(digest));
   }
-  return { digests, complete };
+  return { digests, mounted, complete };
 }
 
 /** False when the manifest or the config can't be read. */
@@ -68,8 +76,11 @@ async function markImage({ blobs, images }: MarkedStores, digest: string, digest
   }
 }
 
-/** Its layers, its fix layers, and what they can be made of again: their blobs and the image's config. */
-async function markContainer({ layers }: MarkedStores, folder: string, digests: Set<string>): Promise<void> {
+/**
+ * Its layers, its fix layers, and what they can be made of again: their blobs and the image's config.
+ * @returns the layers and fix layers
+ */
+async function markContainer({ layers }: MarkedStores, folder: string, digests: Set<string>): Promise<string[]> {
   const [spec, record] = await Promise.all([
     readJson<RuntimeSpec>(join(folder, 'config.json')),
     readJson<{ imageId?: unknown }>(join(folder, 'container.json')),
@@ -77,16 +88,15 @@ async function markContainer({ layers }: MarkedStores, folder: string, digests: 
   if (typeof record?.imageId === 'string') {
     digests.add(record.imageId);
   }
-  for (const path of spec?.dinghy?.rootfs.lower ?? []) {
-    const digest = digestOfFolder(path);
-    if (digest !== undefined) {
-      digests.add(digest);
-      const layer = await layers.get(digest).catch(() => undefined);
-      if (layer) {
-        digests.add(layer.blob.digest);
-      }
+  const lower = (spec?.dinghy?.rootfs.lower ?? []).flatMap((path) => digestOfFolder(path) ?? []);
+  for (const digest of lower) {
+    digests.add(digest);
+    const layer = await layers.get(digest).catch(() => undefined);
+    if (layer) {
+      digests.add(layer.blob.digest);
     }
   }
+  return lower;
 }
 
 /** `…/layers/<hex>/diff` and `…/fixes/<hex>/diff` */

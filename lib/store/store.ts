@@ -1,13 +1,14 @@
 import { lstat, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import { DinghyError } from '../errors';
 import { createLog } from '../log';
 import { BlobStore } from './blobs';
-import { type CollectOptions, moveGarbage } from './collect';
+import { type CollectOptions, moveGarbage, replaceFolder } from './collect';
 import { diskUsage } from '../util/disk-usage';
 import { ensureFolder, storeError, unlessMissing, writeFileAtomically } from '../util/files';
 import { ImageStore } from './images';
-import { LayerStore } from './layers';
+import { type LayerRecord, LayerStore } from './layers';
 import { Lease } from './lease';
 import { tryLockNow, withLock } from './locks';
 import { StorePaths } from './paths';
@@ -104,6 +105,21 @@ export class Store {
       throw error;
     }
     return Math.max(0, (await graveyard.remove()) - own);
+  }
+
+  /** The folder, which holds a finished `diff/`, is the layer from now on, whatever was there. */
+  async replaceLayer(folder: string, record: LayerRecord): Promise<void> {
+    await writeFileAtomically(join(folder, 'layer.json'), JSON.stringify(record));
+    await this.#replace(folder, this.paths.layer(record.diffId));
+  }
+
+  /** The same for the fix layer of a chain. */
+  async replaceFix(folder: string, chainId: string): Promise<void> {
+    await this.#replace(folder, this.paths.fix(chainId));
+  }
+
+  async #replace(folder: string, target: string): Promise<void> {
+    await withLock(this.paths.lock('content'), () => replaceFolder(folder, target));
   }
 
   makeTemporary(): Promise<TemporaryFolder> {

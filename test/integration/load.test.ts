@@ -43,7 +43,7 @@ const called = (name: string): object => ({ annotations: { 'org.opencontainers.i
 
 function write(bytes: Buffer | readonly TarEntry[], name = 'archive.tar'): string {
   const path = join(folder, name);
-  writeFileSync(path, Buffer.isBuffer(bytes) ? bytes : tarOf(bytes as readonly TarEntry[]));
+  writeFileSync(path, Buffer.isBuffer(bytes) ? bytes : tarOf(bytes));
   return path;
 }
 

@@ -57,7 +57,7 @@ export const tarOf = (entries: readonly TarEntry[]): Buffer => buildTar(entries)
 /** A zstd frame of raw blocks (RFC 8878 §3.1): Node 20 can't compress with zstd. */
 export function zstdFrame(bytes: Buffer): Buffer {
   const blockBytes = 65536;
-  const parts = [Buffer.from('28b52ffd0058', 'hex')];
+  const parts: Buffer[] = [Buffer.from('28b52ffd0058', 'hex')];
   for (let at = 0; at < bytes.length || at === 0; at += blockBytes) {
     const block = bytes.subarray(at, at + blockBytes);
     const last = at + blockBytes >= bytes.length ? 1 : 0;
