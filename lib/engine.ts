@@ -1,5 +1,6 @@
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 
+import { checkPlace, settleLoad, settleSave } from './archive/options';
 import { DinghyError } from './errors';
 import { matchesContainer, matchesImage } from './filters';
 import type { Image, PresentedImage, PullOptions, RegistryAuth } from './image';
@@ -26,9 +27,10 @@ import {
 } from './run/host';
 import { LiveContainer } from './run/live-container';
 import { OneShotProcess, runToEnd } from './run/one-shot';
+import { prune, type PruneOutcome, settlePrune } from './run/prune';
 import { containerOptionNames, settleOptions } from './run/settle-options';
 import { settleConditions, waitForConditions } from './run/wait-for';
-import type { ImportOptions, RuntimeInfo, RuntimeOptions } from './runtime-options';
+import type { ImportOptions, RuntimeInfo, RuntimeOptions, VerifyResult } from './runtime-options';
 import { abortable, throwIfAborted } from './util/abort';
 import {
   checkArgument,
@@ -75,7 +77,7 @@ export class Engine {
   async pull(reference: string, options: PullOptions): Promise<PresentedImage> {
     this.#assertOpen();
     checkOptions('pull', options, pullOptionNames);
-    return this.#images.present(await this.#images.pull(reference, options));
+    return this.#images.pull(reference, options);
   }
 
   async import(source: string | Readable, options: ImportOptions): Promise<PresentedImage> {
@@ -84,15 +86,41 @@ export class Engine {
 
   async image(nameOrId: string): Promise<PresentedImage> {
     this.#assertOpen();
-    return this.#images.present(await this.#images.get(nameOrId));
+    return this.#images.get(nameOrId);
   }
 
   async images(options: object): Promise<PresentedImage[]> {
     this.#assertOpen();
     const { filters } = checkOptions('images', options, ['filters']);
-    const matches = matchesImage(filters);
+    const matches = await matchesImage(filters, async (name) => (await this.#images.get(name)).record);
     const images = await this.#images.list();
     return images.map((image) => this.#images.present(image)).filter(({ record }) => matches(record));
+  }
+
+  async load(source: string | Readable, options: object): Promise<PresentedImage[]> {
+    const settled = settleLoad(options);
+    checkPlace('source', source);
+    return this.#track(() => this.#images.load(source, settled));
+  }
+
+  async save(images: readonly (string | Image)[], target: string | Writable, options: object): Promise<void> {
+    const settled = settleSave(options);
+    checkPlace('target', target);
+    return this.#track(() => this.#images.save(images, target, settled));
+  }
+
+  async prune(options: object): Promise<PruneOutcome> {
+    const settings = settlePrune(options);
+    return this.#track(async () => prune(await this.#prepare(), this.#images.store, settings));
+  }
+
+  async verify(options: object): Promise<VerifyResult> {
+    const { repair, signal } = checkOptions('verify', options, ['repair', 'signal']);
+    const settled = {
+      repair: repair === undefined ? false : checkBoolean('repair', repair),
+      ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
+    };
+    return this.#track(async () => ({ damaged: await this.#images.verify(settled) }));
   }
 
   async create(image: string | Image, options: object): Promise<ContainerHandle> {
@@ -254,9 +282,14 @@ export class Engine {
     settings.labels = { ...this.#labels, ...settings.labels };
     const signal = options['signal'] === undefined ? undefined : checkSignal('signal', options['signal']);
     throwIfAborted(signal);
-    const [context, source] = await Promise.all([this.#prepare(), this.#images.forCreate(image, options)]);
-    throwIfAborted(signal);
-    const control = ContainerControl.adopt(context, await createContainer(context, source, settings), begin);
+    const [context, created] = await Promise.all([
+      this.#prepare(),
+      this.#images.whileHere(image, options, async (source) => {
+        throwIfAborted(signal);
+        return createContainer(await this.#prepare(), source, settings);
+      }),
+    ]);
+    const control = ContainerControl.adopt(context, created, begin);
     if (control.isOwned) {
       this.#owned.add(control);
       // A Runtime may live for months and run a million containers.

@@ -2,7 +2,7 @@ import type { ImageRecord } from './image';
 import type { ContainerControl } from './run/container-control';
 import { statusOf } from './run/describe';
 import { observe } from './run/state';
-import { checkOptions, invalidOption } from './util/checks';
+import { checkBoolean, checkOptions, checkText, invalidOption } from './util/checks';
 
 type Values = readonly string[];
 
@@ -43,12 +43,33 @@ export function matchesContainer(value: unknown, all: boolean): (control: Contai
   };
 }
 
-/** @throws ERR_INVALID_OPTION */
-export function matchesImage(value: unknown): (image: ImageRecord) => boolean {
-  const filters = settleFilters(value, ['reference', 'label']);
-  return ({ references, config }) => {
+/**
+ * `lookUp` finds the image that `before` or `since` names.
+ * @throws ERR_INVALID_OPTION, and what `lookUp` throws
+ */
+export async function matchesImage(
+  value: unknown,
+  lookUp: (nameOrId: string) => Promise<{ created?: Date }>,
+): Promise<(image: ImageRecord) => boolean> {
+  const { dangling, before, since, ...rest } = checkOptions('filters', value, [
+    'reference',
+    'label',
+    'dangling',
+    'before',
+    'since',
+  ]);
+  const filters = settleFilters(rest, ['reference', 'label']);
+  const wantDangling = dangling === undefined ? undefined : checkBoolean('filters.dangling', dangling);
+  const timeOf = async (name: string, given: unknown): Promise<number | undefined> =>
+    given === undefined ? undefined : ((await lookUp(checkText(`filters.${name}`, given))).created?.getTime() ?? 0);
+  const [end, start] = [await timeOf('before', before), await timeOf('since', since)];
+  return ({ references, config, created }) => {
     const fits = (name: string, test: (wanted: string) => boolean): boolean => filters.get(name)?.some(test) ?? true;
+    const time = created?.getTime() ?? 0;
     return (
+      (wantDangling === undefined || (references.length === 0) === wantDangling) &&
+      (end === undefined || time < end) &&
+      (start === undefined || time > start) &&
       fits('label', (wanted) => hasLabel(config.labels, wanted)) &&
       fits('reference', (wanted) => references.some((reference) => isReference(reference, wanted)))
     );

@@ -1,24 +1,33 @@
 import { statSync } from 'node:fs';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 
-import { importImage } from './archive/import';
+import type * as Import from './archive/import';
 import { settleImport } from './archive/import-options';
+import type * as Load from './archive/load';
+import type { LoadOptions } from './archive/load';
+import type * as Save from './archive/save';
+import type { SaveOptions } from './archive/save';
+import { checkPlace, settleSave } from './archive/options';
 import { DinghyError, isDinghyError } from './errors';
 import type {
   Image,
   ImageActions,
   ImageRecord,
   PresentedImage,
+  ProgressHandler,
   ProgressPhase,
   PullOptions,
+  PullPolicy,
   RegistryAuth,
 } from './image';
 import { lowerFolders } from './layers/chain';
 import { settleUnpackLimits, type SettledUnpackLimits, type UnpackLimits } from './layers/unpack-limits';
+import { createLog } from './log';
 import { choosePlatform, parsePlatform } from './oci/platform';
 import { canonicalName, parseReference } from './oci/reference';
 import type * as Pull from './pull/pull';
-import { undoPull } from './pull/undo';
+import type * as Verify from './pull/verify';
+import type { Damage } from './pull/verify';
 import type { RegistryClientOptions } from './registry/client';
 import type * as Login from './registry/login';
 import { removeTrees } from './run/clean';
@@ -28,9 +37,12 @@ import { listContainers } from './run/find';
 import { rootlessIds } from './run/host';
 import type { ImportOptions } from './runtime-options';
 import type { StoredImage } from './store/images';
+import { type ImageRemoval, removeImage } from './store/removal';
 import { Store } from './store/store';
 import { abortError, onAbort, throwIfAborted } from './util/abort';
 import { checkChoice, invalidOption, type PlainObject } from './util/checks';
+
+const log = createLog('images');
 
 export const pullOptionNames = ['platform', 'auth', 'force', 'onProgress', 'signal'];
 
@@ -39,13 +51,24 @@ export interface ImageAccessOptions extends RegistryClientOptions {
   unpackLimits?: UnpackLimits;
 }
 
+type CreateOptions = PullOptions & { onPullProgress?: ProgressHandler };
+
+/** An image that can be mounted, and how to tell whether it still can. */
+interface ReadyImage {
+  source: CreateImage;
+  /** Of its manifest. */
+  digest: string;
+  /** Of index.json, from which it was looked up; empty when that may have changed meanwhile. */
+  stamp: string;
+}
+
 /** The images of one data folder as a Runtime needs them: pulled, looked up, and made ready to be mounted. */
 export class ImageAccess {
   readonly store: Store;
   readonly #options: ImageAccessOptions;
   readonly #limits: SettledUnpackLimits;
   readonly #context: () => Promise<RunContext>;
-  #ready = new Map<string, CreateImage>();
+  #ready = new Map<string, ReadyImage>();
   #readyStamp = '';
 
   constructor({ root }: { root: string }, options: ImageAccessOptions, context: () => Promise<RunContext>) {
@@ -55,9 +78,7 @@ export class ImageAccess {
     this.store = new Store({
       root,
       // Trees of other users' files, closed to this one, are the binary's to remove.
-      remove: async (path) => {
-        await removeTrees(await context(), [path]);
-      },
+      remove: async (path) => removeTrees(await context(), [path]),
     });
   }
 
@@ -65,7 +86,12 @@ export class ImageAccess {
     await this.store.open();
   }
 
-  async pull(reference: string, options: PullOptions): Promise<StoredImage> {
+  async pull(reference: string, options: PullOptions): Promise<PresentedImage> {
+    const image = await this.#pull(reference, options);
+    return this.present(image, canonicalName(parseReference(reference)));
+  }
+
+  async #pull(reference: string, options: PullOptions): Promise<StoredImage> {
     if (typeof reference !== 'string') {
       throw invalidOption('reference', reference, "must be a string like 'nginx:1.18'");
     }
@@ -78,10 +104,49 @@ export class ImageAccess {
     };
     // With the registry client behind it this is a third of what loading the package would cost, and most programs pull once at most.
     const { pullImage } = require('./pull/pull') as typeof Pull;
-    const image = await pullImage(reference, parts, options);
-    // What a chain needs beside its layers is made now, and not when somebody waits for a start.
-    await lowerFolders(this.store, image.layers, options.signal);
-    return image;
+    return pullImage(reference, parts, options);
+  }
+
+  async load(source: string | Readable, options: LoadOptions): Promise<PresentedImage[]> {
+    const { loadImages } = require('./archive/load') as typeof Load;
+    const { platform } = this.#options;
+    const parts = { store: this.store, limits: this.#limits, ...(platform === undefined ? {} : { platform }) };
+    return (await loadImages(source, parts, options)).map((image) => this.present(image));
+  }
+
+  /** Each image under the name it was asked for by, or, asked for by its id, under all it has. @throws ERR_IMAGE_NOT_FOUND */
+  async save(images: readonly (string | Image)[], target: string | Writable, options: SaveOptions): Promise<void> {
+    await this.store.open();
+    const found = await Promise.all(
+      images.map(async (each) => {
+        const text = typeof each === 'string' ? each : each.digest;
+        return { image: await this.store.images.get(text), name: await this.store.images.nameOf(text) };
+      }),
+    );
+    await this.#saveAll(target, found, options);
+  }
+
+  async #saveAll(
+    target: string | Writable,
+    found: readonly { image: StoredImage; name?: string }[],
+    options: SaveOptions,
+  ): Promise<void> {
+    const { saveImages } = require('./archive/save') as typeof Save;
+    const references = await this.store.references.list();
+    const merged = new Map<string, { image: StoredImage; names: string[] }>();
+    for (const { image, name } of found) {
+      const all = references.flatMap((each) => (each.manifest.digest === image.digest ? (each.name ?? []) : []));
+      const names = merged.get(image.digest)?.names ?? [];
+      merged.set(image.digest, { image, names: [...new Set([...names, ...(name === undefined ? all : [name])])] });
+    }
+    await saveImages(target, [...merged.values()], this.store, options);
+  }
+
+  async verify(options: { repair: boolean; signal?: AbortSignal }): Promise<Damage[]> {
+    const { verifyStore } = require('./pull/verify') as typeof Verify;
+    const { auth } = this.#options;
+    const registry = { ...this.#registries, ...(auth ? { auth } : {}) };
+    return verifyStore({ store: this.store, registry, limits: this.#limits }, options);
   }
 
   async import(source: string | Readable, options: ImportOptions): Promise<StoredImage> {
@@ -90,7 +155,7 @@ export class ImageAccess {
     await this.store.open();
     const rootless = rootlessIds();
     const failing = new AbortController();
-    const added = { layers: new Set<string>(), blobs: new Set<string>() };
+    const added = new Set<string>();
     const onProgress = (phase: ProgressPhase, current: number, total?: number): void => {
       const bytes = { current, ...(total === undefined ? {} : { total }) };
       try {
@@ -100,20 +165,22 @@ export class ImageAccess {
       }
     };
     const release = onAbort(signal, () => failing.abort(abortError(signal!)));
-    const pin = await this.store.pin('shared', failing.signal);
+    const lease = await this.store.lease();
     try {
-      const parts = { store: this.store, added, signal: failing.signal, ...(rootless ? { rootless } : {}) };
+      const shared = { store: this.store, lease, added, limits: this.#limits, signal: failing.signal };
+      const parts = { ...shared, ...(rootless ? { rootless } : {}) };
       const telling = (current: number, total?: number): void => onProgress('extracting', current, total);
+      const { importImage } = require('./archive/import') as typeof Import;
       const image = await importImage(settled.source, parts, { ...settled.settings, onProgress: telling });
       onProgress('done', image.blobs[0]!.size, image.blobs[0]!.size);
       return image;
     } catch (error) {
-      await pin.release();
-      await undoPull(this.store, added);
+      await lease.release();
+      await this.store.collect({ only: added }).catch((reason: unknown) => log('left what it brought: %s', reason));
       throw failing.signal.aborted ? failing.signal.reason : error;
     } finally {
       release();
-      await pin.release();
+      await lease.release();
     }
   }
 
@@ -127,9 +194,14 @@ export class ImageAccess {
     await logout(registry);
   }
 
-  async get(nameOrId: string): Promise<StoredImage> {
+  /** The image, presented as what it was asked for: its removal by a name is the removal of that name. */
+  async get(nameOrId: string): Promise<PresentedImage> {
     await this.store.open();
-    return this.store.images.get(String(nameOrId));
+    const [image, name] = await Promise.all([
+      this.store.images.get(String(nameOrId)),
+      this.store.images.nameOf(String(nameOrId)),
+    ]);
+    return this.present(image, name);
   }
 
   async list(): Promise<StoredImage[]> {
@@ -137,28 +209,58 @@ export class ImageAccess {
     return this.store.images.list();
   }
 
-  /** What an Image of the store tells, and what it can do. */
-  present(image: StoredImage): PresentedImage {
+  /** What an Image of the store tells, and what it can do. `name`: the canonical one it was asked for by, if it was. */
+  present(image: StoredImage, name?: string): PresentedImage {
     const actions: ImageActions = {
       tag: async (_record, reference) => this.#tag(image, reference),
-      remove: async (_record, { force }) => this.#remove(image, force),
+      remove: async (_record, { force }) => this.#remove(image, name, force),
+      save: async (_record, target, options) =>
+        this.#saveAll(
+          checkPlace('target', target),
+          [{ image, ...(name === undefined ? {} : { name }) }],
+          settleSave(options),
+        ),
     };
     return { record: toRecord(image), actions };
   }
 
-  /** The image to make a container of: here, or pulled, as `pull` says. @throws ERR_IMAGE_NOT_FOUND and what a pull throws */
-  async forCreate(image: string | Image, options: PlainObject): Promise<CreateImage> {
+  /**
+   * Runs `work` with the image to make a container of: here, or pulled, as `pull` says. Until `work` is done, and has written down
+   * what it needs, nobody removes any of it.
+   * @throws ERR_IMAGE_NOT_FOUND and what a pull throws
+   */
+  async whileHere<T>(
+    image: string | Image,
+    options: PlainObject,
+    work: (source: CreateImage) => Promise<T>,
+  ): Promise<T> {
     const policy = options['pull'] === undefined ? 'missing' : checkChoice('pull', options['pull'], pullPolicies);
+    for (let again = false; ; again = true) {
+      const ready = await this.#forCreate(image, again && policy === 'always' ? 'missing' : policy, options);
+      const done = await this.store.pinned(
+        async () => {
+          const unchanged = ready.stamp === this.#stamp() || (await this.#isListed(ready.digest));
+          return unchanged ? { result: await work(ready.source) } : undefined;
+        },
+        options['signal'] as AbortSignal | undefined,
+      );
+      if (done) {
+        return done.result;
+      }
+    }
+  }
+
+  async #forCreate(image: string | Image, policy: PullPolicy, options: CreateOptions): Promise<ReadyImage> {
+    await this.store.open();
     if (typeof image !== 'string') {
       return this.#forImage(image);
     }
-    const { platform, auth, onPullProgress, signal } = options as PullOptions & { onPullProgress?: never };
-    const pull = async (force: boolean): Promise<CreateImage> =>
-      this.#prepare(image, await this.pull(image, { platform, auth, force, onProgress: onPullProgress, signal }));
+    const { platform, auth, onPullProgress, signal } = options;
+    const pull = async (force: boolean): Promise<ReadyImage> =>
+      this.#prepare(image, await this.#pull(image, { platform, auth, force, onProgress: onPullProgress, signal }));
     if (policy === 'always') {
       return pull(true);
     }
-    await this.store.open();
     const key = `${image} ${platform ?? ''}`;
     const stamp = this.#stamp();
     if (stamp !== this.#readyStamp) {
@@ -170,7 +272,7 @@ export class ImageAccess {
       return known;
     }
     const found = await this.#find(image, platform);
-    const ready = found ? await this.#prepare(image, found) : policy === 'never' ? undefined : await pull(false);
+    const ready = found ? await this.#prepare(image, found, stamp) : policy === 'never' ? undefined : await pull(false);
     if (!ready) {
       throw new DinghyError({
         code: 'ERR_IMAGE_NOT_FOUND',
@@ -202,18 +304,24 @@ export class ImageAccess {
     }
   }
 
-  async #forImage(image: Image): Promise<CreateImage> {
+  async #forImage(image: Image): Promise<ReadyImage> {
     if (typeof image?.id !== 'string' || typeof image.digest !== 'string') {
       throw invalidOption('image', image, 'must be a reference or an Image');
     }
-    await this.store.open();
-    const stored = await this.store.images.read(image.digest);
-    return this.#prepare(image.references[0] ?? image.id, stored);
+    if (!(await this.#isListed(image.digest))) {
+      throw notHere(image);
+    }
+    return this.#prepare(image.references[0] ?? image.id, await this.store.images.read(image.digest));
   }
 
-  async #prepare(reference: string, image: StoredImage): Promise<CreateImage> {
+  /** `stamp`: of before the image was looked up. */
+  async #prepare(reference: string, image: StoredImage, stamp = ''): Promise<ReadyImage> {
     const lower = await lowerFolders(this.store, image.layers);
-    return { reference, id: image.id, config: image.config, lower };
+    return { source: { reference, id: image.id, config: image.config, lower }, digest: image.digest, stamp };
+  }
+
+  async #isListed(digest: string): Promise<boolean> {
+    return (await this.store.references.list()).some(({ manifest }) => manifest.digest === digest);
   }
 
   /** Changes with index.json, which every change of images replaces. */
@@ -222,40 +330,38 @@ export class ImageAccess {
     return stat ? `${stat.ino} ${stat.mtimeNs} ${stat.size}` : '';
   }
 
-  async #tag(image: StoredImage, reference: string): Promise<void> {
-    const name = canonicalName(parseReference(reference));
-    const known = (await this.store.references.list()).find(({ manifest }) => manifest.digest === image.digest);
-    if (!known) {
+  async #tag(image: StoredImage, text: string): Promise<void> {
+    const reference = parseReference(text);
+    if (reference.digest !== undefined) {
       throw new DinghyError({
-        code: 'ERR_IMAGE_NOT_FOUND',
-        message: `the image ${image.id.slice(7, 19)} is not here any more: pull it again`,
+        code: 'ERR_INVALID_REFERENCE',
+        message: `cannot tag an image as ${JSON.stringify(text)}: a digest is not given but had, so leave it out`,
       });
     }
-    await this.store.references.set(name, known.manifest);
+    if (!(await this.store.references.tag(canonicalName(reference), image.digest))) {
+      throw notHere(image);
+    }
   }
 
-  async #remove(image: StoredImage, force: boolean): Promise<void> {
-    const users = (await listContainers(await this.#context())).filter(({ record }) => record.imageId === image.id);
-    if (users.length > 0 && !force) {
-      const names = users.map(({ record }) => record.name).join(', ');
-      throw new DinghyError({
-        code: 'ERR_IMAGE_IN_USE',
-        message: `the image is used by ${names}: remove these containers first, or give force to drop its names only`,
-        details: { containers: users.map(({ record }) => record.id) },
-      });
-    }
-    await this.store.references.removeManifest(image.digest);
-    if (users.length === 0) {
-      const blobs = new Set([image.id, image.digest, ...image.blobs.map(({ digest }) => digest)]);
-      await undoPull(this.store, { layers: new Set(image.layers), blobs });
-    }
+  async #remove(image: StoredImage, name: string | undefined, force: boolean): Promise<ImageRemoval> {
+    const containers = await listContainers(await this.#context());
+    const users = containers.flatMap(({ record }) => (record.imageId === image.id ? [record] : []));
+    return removeImage(this.store, image, { force, users, ...(name === undefined ? {} : { name }) });
   }
+}
+
+function notHere(image: { id: string }): DinghyError {
+  return new DinghyError({
+    code: 'ERR_IMAGE_NOT_FOUND',
+    message: `the image ${image.id.slice(7, 19)} is not here any more: pull it again`,
+    details: { image: image.id },
+  });
 }
 
 const pullPolicies = ['missing', 'always', 'never'] as const;
 
 function toRecord(image: StoredImage): ImageRecord {
-  const { config, platform, history, blobs } = image;
+  const { config, platform, history, sizes } = image;
   let next = 0;
   return {
     id: image.id,
@@ -282,7 +388,7 @@ function toRecord(image: StoredImage): ImageRecord {
       createdBy,
       comment,
       emptyLayer,
-      size: emptyLayer ? 0 : (blobs[next++]?.size ?? 0),
+      size: emptyLayer ? 0 : (sizes[next++] ?? 0),
     })),
   };
 }

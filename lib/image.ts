@@ -1,4 +1,10 @@
+import type { Writable } from 'node:stream';
+
+import type { SaveFormat, SaveOptions } from './archive/save';
+import type { ImageRemoval } from './store/removal';
 import { notImplemented } from './util/not-implemented';
+
+export type { ImageRemoval, SaveFormat, SaveOptions };
 
 export type PullPolicy = 'missing' | 'always' | 'never';
 
@@ -60,7 +66,7 @@ export interface ImageHistoryEntry {
   createdBy?: string;
   comment?: string;
   emptyLayer: boolean;
-  /** Bytes of the layer's blob; 0 for an empty layer. */
+  /** Bytes of the uncompressed layer; 0 for a step that changed no file. */
   size: number;
 }
 
@@ -82,7 +88,8 @@ export type ImageRecord = ImageInspect;
 /** What an Image can do beyond telling its record; given by the Runtime. */
 export interface ImageActions {
   tag(record: ImageRecord, reference: string): Promise<void>;
-  remove(record: ImageRecord, options: { force: boolean }): Promise<void>;
+  save(record: ImageRecord, target: string | Writable, options: SaveOptions): Promise<void>;
+  remove(record: ImageRecord, options: { force: boolean }): Promise<ImageRemoval>;
 }
 
 /** What the store knows of an image, for an Image to be made from. */
@@ -100,7 +107,7 @@ export class Image {
   readonly references: readonly string[];
   readonly platform: string;
   readonly config: Readonly<ImageConfig>;
-  /** Bytes of its blobs. */
+  /** Bytes of its uncompressed layers, each as a tar. */
   readonly size: number;
   readonly created?: Date;
   /** Diff ids, the lowest first. */
@@ -136,19 +143,25 @@ export class Image {
     await this.#actions.tag(this.#record, reference);
   }
 
-  /** Its references are gone, and what only they held. Refused while a container uses it, unless `force`. */
-  async remove(options: { force?: boolean } = {}): Promise<void> {
-    await this.#actions.remove(this.#record, { force: options.force ?? false });
+  /**
+   * As `docker rmi`: an Image that was looked up or pulled by one of several names loses that name; else it is gone with all its
+   * names, and with what nothing else needs. `force` does it though a container uses the image, which keeps what it needs, or though
+   * it has names in several repositories.
+   * @throws ERR_IMAGE_IN_USE
+   */
+  async remove(options: { force?: boolean } = {}): Promise<ImageRemoval> {
+    return this.#actions.remove(this.#record, { force: options.force ?? false });
   }
 
   async push(_reference?: string, _options?: PushOptions): Promise<void> {
     throw notImplemented('image.push()', 'copy it out of the store (an OCI image layout) with skopeo');
   }
 
-  async save(
-    _target: string | NodeJS.WritableStream,
-    _options?: { format?: 'docker-archive' | 'oci-archive' },
-  ): Promise<void> {
-    throw notImplemented('image.save()', 'copy it out of the store (an OCI image layout) with skopeo');
+  /**
+   * The image is in an archive that dinghy, Docker, Podman and skopeo load: a file, which appears when it is complete, or a stream, which
+   * is ended; with format `'oci'` a folder. Under the name it was asked for by, or, asked for by its id, under all it has.
+   */
+  async save(target: string | Writable, options: SaveOptions = {}): Promise<void> {
+    await this.#actions.save(this.#record, target, options);
   }
 }

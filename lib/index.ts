@@ -7,6 +7,7 @@ export type {
   ImageConfig,
   ImageHistoryEntry,
   ImageInspect,
+  ImageRemoval,
   Progress,
   ProgressHandler,
   ProgressPhase,
@@ -14,6 +15,8 @@ export type {
   PullPolicy,
   PushOptions,
   RegistryAuth,
+  SaveFormat,
+  SaveOptions,
 } from './image';
 export { Network } from './networks';
 export type { ConnectOptions, CreateNetworkOptions, NetworkInspect } from './networks';
@@ -49,6 +52,7 @@ export type {
   RuntimeInfo,
   RuntimeOptions,
   RuntimeSpawnOptions,
+  VerifyOptions,
   VerifyResult,
 } from './runtime-options';
 export type { UnpackLimits } from './layers/unpack-limits';

@@ -77,27 +77,53 @@ export interface ContainerFilters {
 }
 
 export interface ImageFilters {
+  /** The whole reference, or its repository; `*` stands for any part of one path segment. */
   reference?: string | string[];
+  /** `key` or `key=value` */
   label?: string | string[];
+  /** Images without a name, or those with one. */
+  dangling?: boolean;
+  /** Made before, or after, the one of this reference or id. */
+  before?: string;
+  since?: string;
 }
 
 export interface PruneOptions {
-  images?: boolean;
+  /** `true`: those without a name; `'all'`: every one that no container was made of. */
+  images?: boolean | 'all';
+  /** Detached ones that don't run. Those that a process owns go with it. */
   containers?: boolean;
-  volumes?: boolean;
+  /** Those no container has. `true`: anonymous ones; `'all'`: named ones too. */
+  volumes?: boolean | 'all';
   networks?: boolean;
 }
 
 export interface PruneResult {
+  /** Ids. */
   images: string[];
   containers: string[];
+  /** Names. */
   volumes: string[];
   networks: string[];
   freedBytes: number;
 }
 
+export interface VerifyOptions {
+  repair?: boolean;
+  signal?: AbortSignal;
+}
+
 export interface VerifyResult {
-  damaged: { kind: 'blob' | 'layer' | 'reference'; id: string; reason: string; repaired: boolean }[];
+  damaged: {
+    /** `fix`: what a chain of layers needs beside them; `reference`: index.json, which says which images there are. */
+    kind: 'blob' | 'layer' | 'fix' | 'reference';
+    /** A digest, diff id or chain id. */
+    id: string;
+    reason: string;
+    repaired: boolean;
+    /** Why it could not be repaired. */
+    error?: string;
+  }[];
 }
 
 export interface RuntimeEvent {

@@ -1,8 +1,8 @@
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 
 import { Container } from './container';
 import type * as EngineModule from './engine';
-import { Image, type PresentedImage, type PullOptions, type RegistryAuth } from './image';
+import { Image, type PresentedImage, type PullOptions, type RegistryAuth, type SaveOptions } from './image';
 import type { CreateNetworkOptions, Network } from './networks';
 import type { ContainerProcess } from './run/container-process';
 import type { ExecResult } from './run/exec-result';
@@ -21,6 +21,7 @@ import type {
   RuntimeInfo,
   RuntimeOptions,
   RuntimeSpawnOptions,
+  VerifyOptions,
   VerifyResult,
 } from './runtime-options';
 import { asyncDispose } from './util/dispose';
@@ -110,8 +111,17 @@ export class Runtime implements AsyncDisposable {
     await this.close();
   }
 
-  async load(_source: string | Readable, _options: LoadOptions = {}): Promise<Image[]> {
-    throw notImplemented('runtime.load()', 'push the archive to a registry with skopeo and pull it');
+  /**
+   * All images of an archive of `docker save`, an OCI archive (either may be compressed with gzip or zstd) or a folder with an OCI image
+   * layout are usable, under the names that it gives them; rejects when anything failed on the way, and then nothing of it is left.
+   */
+  async load(source: string | Readable, options: LoadOptions = {}): Promise<Image[]> {
+    return (await this.#engine.load(source, options)).map(toImage);
+  }
+
+  /** Several images in one archive, what they share once: see `Image.save`. */
+  async save(images: (string | Image)[], target: string | Writable, options: SaveOptions = {}): Promise<void> {
+    await this.#engine.save(images, target, options);
   }
 
   /**
@@ -123,12 +133,20 @@ export class Runtime implements AsyncDisposable {
     return toImage(await this.#engine.import(source, options));
   }
 
-  async prune(_options: PruneOptions = {}): Promise<PruneResult> {
-    throw notImplemented('runtime.prune()', 'remove containers and images one by one');
+  /**
+   * What nobody needs is gone: of what is asked for, or without any option containers that have ended and images without a name, as
+   * `docker system prune`.
+   */
+  async prune(options: PruneOptions = {}): Promise<PruneResult> {
+    return this.#engine.prune(options);
   }
 
-  async verify(_options: { repair?: boolean } = {}): Promise<VerifyResult> {
-    throw notImplemented('runtime.verify()', 'pull the image again with `force`');
+  /**
+   * Every blob was hashed, and every unpacked layer compared with what its blob unpacks to. With `repair` damaged blobs are pulled again,
+   * and layers unpacked again. Rejects only when it could not look.
+   */
+  async verify(options: VerifyOptions = {}): Promise<VerifyResult> {
+    return this.#engine.verify(options);
   }
 
   /**

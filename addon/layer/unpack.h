@@ -3,27 +3,15 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "layer/hardlinks.h"
+#include "layer/plain_input.h"
 #include "sys/result.h"
 
 namespace layer {
-
-// Where a hostile layer is stopped, with the step "limit" and the name of the member ("limit ratio"). docs/layers.md
-// says why no real layer meets them.
-struct Limits {
-  uint64_t bytes = 64ULL << 30;  // uncompressed, and the sizes of sparse files
-  uint64_t entries = 2'000'000;
-  // Uncompressed bytes per compressed one. It counts above `ratio_floor` bytes only: small layers of zeros are
-  // ordinary, and gzip packs those 1030:1.
-  uint64_t ratio = 200;
-  uint64_t ratio_floor = 4ULL << 30;
-  uint32_t depth = 1024;  // folders in each other
-};
 
 // What the manifest and the image's configuration promise; empty or absent: not checked.
 struct Expected {
@@ -60,13 +48,6 @@ struct UnpackResult {
   std::vector<std::string> warnings;
   uint64_t skipped_devices = 0;
 };
-
-struct Progress {
-  uint64_t read = 0;     // of the blob
-  uint64_t written = 0;  // uncompressed
-};
-// Called from the calling thread, at most ten times a second.
-using ProgressFn = std::function<void(const Progress&)>;
 
 // The layer is unpacked, every byte of it verified. Otherwise the blob file is gone again; what is in the folder is the
 // caller's to remove. Steps of errors: "read layer", "keep blob", "inflate", "read tar", "extract", "limit"…, "verify";

@@ -16,7 +16,7 @@ constexpr size_t kPartSize = kMaxPayload / 4;
 constexpr size_t kReadSize = 65536;
 
 // Sends `found` events, each under the size of a frame.
-class Findings {
+class FindingsSender {
  public:
   void names(const char* key, const std::vector<std::string>& names) {
     for (const std::string& name : names) {
@@ -60,13 +60,14 @@ class Findings {
 }  // namespace
 
 void send_findings(const layer::UnpackResult& result) {
-  Findings findings;
+  FindingsSender findings;
   findings.names("implicit", result.implicit);
   findings.names("whiteouts", result.whiteouts);
   findings.links(result.lower_links);
 }
 
-sys::Result<void> read_findings(int input_fd, layer::MendRequest& request) {
+sys::Result<Findings> read_findings(int input_fd) {
+  Findings found;
   std::string input;
   char data[kReadSize];
   for (;;) {
@@ -87,16 +88,16 @@ sys::Result<void> read_findings(int input_fd, layer::MendRequest& request) {
     const std::string text = next();
     const std::string path = text.empty() ? std::string() : text.substr(1);
     if (text.rfind('i', 0) == 0) {
-      request.implicit.push_back(path);
+      found.implicit.push_back(path);
     } else if (text.rfind('w', 0) == 0) {
-      request.whiteouts.push_back(path);
+      found.whiteouts.push_back(path);
     } else if (text.rfind('l', 0) == 0 && at < input.size()) {
-      request.lower_links.push_back({path, next()});
+      found.lower_links.push_back({path, next()});
     } else {
       return sys::error("read findings", "they are not of this protocol", EPROTO);
     }
   }
-  return {};
+  return found;
 }
 
 }  // namespace supervisor

@@ -1,8 +1,12 @@
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
+#include "layer/compare.h"
+#include "layer/confine.h"
+#include "layer/inflate_all.h"
 #include "layer/mend.h"
 #include "layer/squash.h"
 #include "layer/unpack.h"
@@ -19,6 +23,7 @@ namespace supervisor {
 namespace {
 
 constexpr int kInputFd = 0;
+constexpr int kOutputFd = 1;
 constexpr int64_t kMaxNumber = 1LL << 53;  // what JavaScript counts exactly
 
 sys::Result<layer::UnpackRequest> parse_unpack(const rapidjson::Document& document) {
@@ -80,11 +85,52 @@ sys::Result<std::string> mend(const rapidjson::Document& document) {
   request.layers = reader.texts(&document, "layers");
   request.out_dir = reader.text(&document, "outDir");
   SYS_TRY(reader.done());
-  SYS_TRY(read_findings(kInputFd, request));
+  auto found = read_findings(kInputFd);
+  if (!found) return found.take_failure();
+  request.implicit = std::move(found->implicit);
+  request.whiteouts = std::move(found->whiteouts);
+  request.lower_links = std::move(found->lower_links);
   auto made = layer::mend(request);
   if (!made) return made.take_failure();
   JsonText json;
   return json.put("made", *made).text();
+}
+
+// `folder` is an empty one that nothing outside of can be reached from once untrusted bytes are read.
+sys::Result<std::string> inflate(const rapidjson::Document& document) {
+  sys::JsonReader reader("inflate");
+  const std::string folder = reader.text(&document, "folder");
+  SYS_TRY(reader.done());
+  const sys::Fd root(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!root) return sys::errno_error("inflate", folder);
+  SYS_TRY(layer::confine(root.get(), layer::kToUnpack));
+  auto size = layer::inflate_all(kInputFd, kOutputFd, {});
+  if (!size) return size.take_failure();
+  JsonText json;
+  return json.put("size", *size).text();
+}
+
+sys::Result<std::string> compare(const rapidjson::Document& document) {
+  layer::CompareRequest request;
+  sys::JsonReader reader("compare");
+  request.left = reader.text(&document, "left");
+  request.right = reader.text(&document, "right");
+  request.folder_times = reader.flag(&document, "folderTimes");
+  SYS_TRY(reader.done());
+  auto found = read_findings(kInputFd);
+  if (!found) return found.take_failure();
+  request.timeless = {found->implicit.begin(), found->implicit.end()};
+  request.timeless.insert(found->whiteouts.begin(), found->whiteouts.end());
+  auto result = layer::compare(request);
+  if (!result) return result.take_failure();
+  std::string first = "[";
+  for (const layer::Difference& difference : result->first) {
+    first += first.size() > 1 ? ",{\"path\":" : "{\"path\":";
+    append_name(first, difference.path);
+    first += ",\"what\":\"" + difference.what + "\"}";
+  }
+  JsonText json;
+  return json.put("count", result->count).put_raw("first", first + "]").text();
 }
 
 sys::Result<std::string> squash(const rapidjson::Document& document) {
@@ -103,7 +149,9 @@ sys::Result<std::string> carry_out(const Request& request) {
   if (request.op == "unpack") return unpack(request.document);
   if (request.op == "mend") return mend(request.document);
   if (request.op == "squash") return squash(request.document);
-  return sys::error("unpack", "the only requests are unpack, mend and squash", EPROTO);
+  if (request.op == "inflate") return inflate(request.document);
+  if (request.op == "compare") return compare(request.document);
+  return sys::error("unpack", "the only requests are unpack, mend, squash, inflate and compare", EPROTO);
 }
 
 }  // namespace

@@ -7,11 +7,14 @@ import { lowerFolders } from '../layers/chain';
 import { packTree } from '../layers/pack';
 import { unpackLayer } from '../layers/unpack';
 import type { SettledUnpackLimits } from '../layers/unpack-limits';
+import { chainIds } from '../oci/chain-id';
 import { composeImage, type NewImageConfig } from '../oci/compose';
+import { digestOf } from '../oci/digest';
 import type { Platform } from '../oci/platform';
 import type { IdRange } from '../oci/spec-types';
 import type { StoredImage } from '../store/images';
 import type { LayerRecord } from '../store/layers';
+import type { Lease } from '../store/lease';
 import type { Store } from '../store/store';
 import { throwIfAborted } from '../util/abort';
 
@@ -21,7 +24,9 @@ export type ImportSource = string | AsyncIterable<Buffer | string>;
 export interface ImportParts {
   store: Store;
   /** Told the digests of what came into the store by this, so that it can be undone. */
-  added: { layers: Set<string>; blobs: Set<string> };
+  added: Set<string>;
+  /** Keeps it meanwhile. */
+  lease: Lease;
   /** An ordinary user: owners in a folder are seen through his id map. */
   rootless?: { uid: number; gid: number; subuid?: IdRange; subgid?: IdRange };
   limits?: SettledUnpackLimits;
@@ -52,14 +57,16 @@ export async function importImage(
   parts: ImportParts,
   settings: ImportSettings,
 ): Promise<StoredImage> {
-  const { store, added, signal } = parts;
+  const { store, added, lease, signal } = parts;
   const { diffId, blob } = await importLayer(source, parts, settings);
   const { platform, created, config, message } = settings;
   const image = composeImage({ platform, created, config, layers: [{ diffId, blob, comment: message }] });
   const { descriptor } = image;
+  await lease.hold([digestOf(image.config), descriptor.digest], signal);
   for (const bytes of [image.config, image.manifest]) {
-    added.blobs.add(await store.blobs.write(bytes));
+    added.add(await store.blobs.write(bytes));
   }
+  chainIds([diffId]).forEach((chainId) => added.add(chainId));
   // Whiteouts, of which an archive of a whole file system should have none, hide nothing and must not show.
   await lowerFolders(store, [diffId], signal);
   throwIfAborted(signal);
@@ -78,7 +85,7 @@ async function importLayer(
   parts: ImportParts,
   { onProgress }: ImportSettings,
 ): Promise<LayerRecord> {
-  const { store, added, limits, signal } = parts;
+  const { store, added, lease, limits, signal } = parts;
   const opened = await openSource(source, parts);
   const temporary = await store.makeTemporary();
   try {
@@ -98,13 +105,14 @@ async function importLayer(
         message: `cannot import ${opened.name}: it is empty, not even an empty archive`,
       });
     }
+    await lease.hold([record.blob.digest, record.diffId, ...chainIds([record.diffId])], signal);
     // What was here before is not this call's to undo.
     if (!(await store.blobs.has(record.blob.digest, record.blob.size))) {
-      added.blobs.add(record.blob.digest);
+      added.add(record.blob.digest);
     }
     await store.blobs.adopt(draft, record.blob.digest);
     if (!(await store.layers.get(record.diffId))) {
-      added.layers.add(record.diffId);
+      added.add(record.diffId);
     }
     await store.layers.commit(temporary.path, record);
     return record;

@@ -33,7 +33,9 @@ export async function mendLayer(options: MendOptions): Promise<number> {
 }
 
 /** Exact bytes, ended by NULs: names need not be UTF-8, and there may be more of them than a frame holds. */
-function* findings(record: LayerRecord): Generator<Buffer, void, undefined> {
+export function* findings(
+  record: Pick<LayerRecord, 'implicit' | 'whiteouts' | 'lowerLinks'>,
+): Generator<Buffer, void, undefined> {
   const nul = Buffer.from([0]);
   for (const path of record.implicit) {
     yield Buffer.concat([Buffer.from('i'), pathBytes(path), nul]);

@@ -10,10 +10,12 @@ import { abortable, abortError, onAbort, sleep } from '../util/abort';
 import { unpackLimitNames } from './unpack-limits';
 
 export interface LayerProcessOptions {
-  op: 'unpack' | 'mend' | 'squash';
+  op: 'unpack' | 'mend' | 'squash' | 'inflate' | 'compare';
   fields: Record<string, unknown>;
   /** Written to the process's stdin, at its pace. */
   input: AsyncIterable<Buffer> | Iterable<Buffer>;
+  /** Its stdout; stays open here. */
+  outputFd?: number;
   /** Passed on to the process, so that the folder stays locked while it writes there. */
   lockFd: number;
   onEvent?: (event: ControlEvent) => void;
@@ -34,7 +36,7 @@ export async function runLayerProcess(options: LayerProcessOptions): Promise<Lay
   let task: ReturnType<typeof startTask>;
   try {
     task = startTask('unpack', {
-      stdio: [theirs, null, null],
+      stdio: [theirs, options.outputFd ?? null, null],
       extraFds: [options.lockFd],
       ...(options.onEvent ? { onEvent: options.onEvent } : {}),
     });

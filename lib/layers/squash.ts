@@ -5,6 +5,8 @@ import { parseDigest } from '../oci/digest';
 import { withLock } from '../store/locks';
 import type { Store } from '../store/store';
 import { isThere, storeError, syncFolder } from '../util/files';
+import type { CheckOptions, Finding } from './check';
+import { compareTrees } from './compare';
 import { layerError, runLayerProcess } from './process';
 
 /** How many lower folders overlay takes: OVL_MAX_STACK of the kernel. */
@@ -29,6 +31,27 @@ export async function squashedFolder(
   return target;
 }
 
+/**
+ * The squashed folder is what these folders show: it is made once more and the two are compared. With `repair` the fresh one takes its
+ * place.
+ * @returns what was wrong, or undefined
+ */
+export async function checkSquash(
+  store: Store,
+  chainId: string,
+  folders: readonly string[],
+  { repair, signal }: CheckOptions,
+): Promise<Finding | undefined> {
+  return withDraft(store, chainId, folders, signal, async ({ draft, lockFd }) => {
+    const left = store.paths.squash(chainId);
+    const reason = await compareTrees({ left, right: draft, lockFd, ...(signal ? { signal } : {}) });
+    if (reason !== undefined && repair) {
+      await store.replaceSquash(draft, chainId);
+    }
+    return reason === undefined ? undefined : { reason, repaired: repair };
+  });
+}
+
 async function makeSquash(
   store: Store,
   { chainId, target, folders }: { chainId: string; target: string; folders: readonly string[] },
@@ -37,27 +60,41 @@ async function makeSquash(
   if (await isThere(target)) {
     return; // another process was faster
   }
+  await withDraft(store, chainId, folders, signal, async ({ draft }) => {
+    const folder = dirname(target);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await rename(draft, target);
+    await syncFolder(folder);
+    await syncFolder(store.paths.fixes);
+  });
+}
+
+/** Runs `use` with a folder that is what the squashed one should be; what is left of it goes. */
+async function withDraft<T>(
+  store: Store,
+  chainId: string,
+  folders: readonly string[],
+  signal: AbortSignal | undefined,
+  use: (made: { draft: string; lockFd: number }) => Promise<T>,
+): Promise<T> {
   const temporary = await store.makeTemporary();
   try {
-    const outDir = join(temporary.path, 'squash');
-    await mkdir(outDir, { mode: 0o755 });
+    const draft = join(temporary.path, 'squash');
+    await mkdir(draft, { mode: 0o755 });
+    const lockFd = temporary.lock.fd;
     const reply = await runLayerProcess({
       op: 'squash',
-      fields: { layers: folders, outDir },
+      fields: { layers: folders, outDir: draft },
       input: [],
-      lockFd: temporary.lock.fd,
+      lockFd,
       ...(signal ? { signal } : {}),
     });
     if (!reply.ok) {
       throw layerError(reply.error, `make one of the ${folders.length} oldest layers`, { chainId });
     }
-    const folder = dirname(target);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await rename(outDir, target);
-    await syncFolder(folder);
-    await syncFolder(store.paths.fixes);
+    return await use({ draft, lockFd });
   } catch (error) {
-    throw storeError(error, `make the squashed layers ${target}`);
+    throw storeError(error, `make one of the ${folders.length} oldest layers`);
   } finally {
     await temporary.remove();
   }

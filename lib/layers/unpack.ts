@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -6,6 +5,7 @@ import { DinghyError } from '../errors';
 import type { Descriptor } from '../oci/descriptor';
 import { mediaTypes } from '../oci/media-types';
 import type { LayerRecord } from '../store/layers';
+import { readChunks } from '../util/files';
 import { layerError, runLayerProcess } from './process';
 import type { SettledUnpackLimits } from './unpack-limits';
 
@@ -54,7 +54,7 @@ export async function unpackLayer(options: UnpackOptions): Promise<LayerRecord> 
       sync: true,
       ...(rootless ? { userxattr: true, ignoreChown: true } : {}),
     },
-    input: source ?? (createReadStream(blobFile, { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>),
+    input: source ?? readChunks(blobFile),
     lockFd,
     onEvent: (event) => {
       if (event.event === 'progress') {

@@ -37,6 +37,12 @@ export function parseDigest(text: unknown): ParsedDigest {
   return { algorithm, hex };
 }
 
+/** The digest that a file or folder is named by; undefined for any other name. */
+export function digestOfName(hex: string): string | undefined {
+  const algorithm = (['sha256', 'sha512'] as const).find((each) => forms[each].test(hex));
+  return algorithm && `${algorithm}:${hex}`;
+}
+
 export function isDigest(text: unknown): text is string {
   try {
     parseDigest(text);

@@ -22,16 +22,19 @@ export class JsonReader {
 
   /** The object that the bytes spell. Invalid UTF-8 is refused, not replaced: two readers would see two documents. */
   parse(bytes: Uint8Array, maxBytes: number): JsonObject {
+    return this.object(this.parseAny(bytes, maxBytes), 'the document');
+  }
+
+  /** The same for any value. */
+  parseAny(bytes: Uint8Array, maxBytes: number): unknown {
     if (bytes.byteLength > maxBytes) {
       this.fail(`it is larger than ${maxBytes} bytes`);
     }
-    let value: unknown;
     try {
-      value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+      return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     } catch (error) {
-      this.fail('it is not JSON', error);
+      return this.fail('it is not JSON', error);
     }
-    return this.object(value, 'the document');
   }
 
   object(value: unknown, field: string): JsonObject {

@@ -86,9 +86,7 @@ export function checkRunnable(manifest: Manifest): void {
 export function selectManifest(index: Index, wanted: Platform): Descriptor {
   const candidates = index.manifests.filter((each) => {
     const plain = isManifestType(each.mediaType) || isIndexType(each.mediaType);
-    const attestation =
-      each.platform?.os === 'unknown' || each.annotations?.['vnd.docker.reference.type'] !== undefined;
-    return plain && !attestation;
+    return plain && !isAttestation(each);
   });
   const found =
     candidates[
@@ -110,6 +108,11 @@ export function selectManifest(index: Index, wanted: Platform): Descriptor {
     message: `no image for ${formatPlatform(wanted)}: ${offered.length > 0 ? `there is ${offered.slice(0, 30).join(', ')}` : 'the index is empty'}`,
     details: { wanted: formatPlatform(wanted), offered },
   });
+}
+
+/** What build tools add to an index beside the images. */
+export function isAttestation({ platform, annotations }: Descriptor): boolean {
+  return platform?.os === 'unknown' || annotations?.['vnd.docker.reference.type'] !== undefined;
 }
 
 function decideType(reader: JsonReader, object: JsonObject, contentType: string): string {

@@ -76,6 +76,15 @@ export function familiarName(reference: Reference): string {
   return `${name}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
 }
 
+/** A name of the store as Docker shows it. Another tool may have put an image there under one that is no reference of ours. */
+export function shownName(name: string): string {
+  try {
+    return familiarName(parseReference(name));
+  } catch {
+    return name;
+  }
+}
+
 function splitSuffixes(text: string): { name: string; tag?: string; digest?: string } {
   let name = text;
   let digest: string | undefined;

@@ -3,18 +3,23 @@ import { setMaxListeners } from 'node:events';
 import { isDinghyError } from '../errors';
 import { lowerFolders } from '../layers/chain';
 import type { SettledUnpackLimits } from '../layers/unpack-limits';
+import { completeImage, contentOf, type ImageParts, layersOf } from '../layers/image-parts';
+import { createLog } from '../log';
 import type { Descriptor } from '../oci/descriptor';
 import { choosePlatform, hostPlatform, parsePlatform, type Platform } from '../oci/platform';
 import { canonicalName, parseReference, type Reference } from '../oci/reference';
 import { RegistryClient, type RegistryClientOptions } from '../registry/client';
 import type { RegistryAuth } from '../registry/credentials';
+import type { Repository } from '../registry/repository';
 import type { StoredImage } from '../store/images';
 import type { Store } from '../store/store';
 import { abortError, onAbort, throwIfAborted } from '../util/abort';
-import { fetchLayer } from './layer-fetch';
-import { type PullProgress, PullReporter } from './progress';
-import { resolveImage, type ResolvedImage } from './resolve';
-import { undoPull } from './undo';
+import { bringLayer, type BlobSource } from '../layers/bring';
+import { type BlobProgress, ProgressReporter } from '../util/progress';
+import { inParallel } from '../util/in-parallel';
+import { resolveImage } from './resolve';
+
+const log = createLog('pull');
 
 export interface PullParts {
   store: Store;
@@ -29,7 +34,7 @@ export interface PullOptions {
   auth?: RegistryAuth;
   /** Ask the registry even when the reference is here. */
   force?: boolean;
-  onProgress?: (progress: PullProgress) => void;
+  onProgress?: (progress: BlobProgress) => void;
   signal?: AbortSignal;
 }
 
@@ -50,58 +55,65 @@ export async function pullImage(text: string, parts: PullParts, options: PullOpt
   throwIfAborted(options.signal);
   const failing = new AbortController();
   setMaxListeners(0, failing.signal); // one for each request and lock of each layer
-  const reporter = new PullReporter(options.onProgress, (error) => failing.abort(error));
+  const reporter = new ProgressReporter(options.onProgress, (error) => failing.abort(error));
   reporter.whole('resolving');
   await store.open();
   if (!options.force) {
-    const present = await findComplete(store, reference, platform);
+    const present = await findComplete(store, reference, platform, options.signal);
     if (present) {
       reporter.whole('exists');
       throwReason(failing.signal);
       return present;
     }
   }
+  const lease = await store.lease();
   const stopListening = onAbort(options.signal, () => failing.abort(abortError(options.signal!)));
   const client = new RegistryClient(parts.registry);
-  const added = { layers: new Set<string>(), blobs: new Set<string>() };
+  const added = new Set<string>();
   try {
-    const image = await pinned(store, failing.signal, async () => {
-      const repository = await client.repository(reference, options.auth);
-      const resolved = await resolveImage({
-        repository,
-        reference,
-        blobs: store.blobs,
-        platform,
-        explicitPlatform: explicit !== undefined,
-        signal: failing.signal,
-      });
-      reporter.expect(uniqueBlobs(resolved));
-      await inParallel(layersOf(resolved), failing, ({ diffId, blob }) => {
-        return fetchLayer(diffId, blob, {
-          store,
-          repository,
-          reporter,
-          added,
-          signal: failing.signal,
-          ...(parts.limits ? { limits: parts.limits } : {}),
-        });
-      });
-      return publish(parts, reference, resolved, added, failing.signal);
+    const repository = await client.repository(reference, options.auth);
+    const resolved = await resolveImage({
+      repository,
+      reference,
+      blobs: store.blobs,
+      platform,
+      explicitPlatform: explicit !== undefined,
+      signal: failing.signal,
     });
+    await lease.hold(contentOf(resolved), failing.signal);
+    reporter.expect(uniqueBlobs(resolved));
+    const source: BlobSource = { open: (blob, signal) => openBlob(blob, repository, signal) };
+    const { limits } = parts;
+    await inParallel(layersOf(resolved), parallelLayers, failing, ({ diffId, blob }) => {
+      const { signal } = failing;
+      return bringLayer(diffId, blob, { store, source, reporter, added, signal, ...(limits ? { limits } : {}) });
+    });
+    await completeImage(store, resolved, added, failing.signal);
+    throwIfAborted(failing.signal);
+    await store.references.set(canonicalName(reference), resolved.descriptor, failing.signal);
+    const image = await store.images.read(resolved.descriptor.digest);
     reporter.whole('done');
     return image;
   } catch (error) {
-    await undoPull(store, added);
+    await lease.release();
+    // Another pull or image may use it by now: then it stays.
+    await store.collect({ only: added }).catch((reason: unknown) => log('left what it brought: %s', reason));
     throwReason(failing.signal);
     throw error;
   } finally {
+    await lease.release();
     stopListening();
     client.close();
   }
 }
 
 /** The image, when it's here with all that belongs to it and fits the platform. */
-async function findComplete(store: Store, reference: Reference, platform: Platform): Promise<StoredImage | undefined> {
+async function findComplete(
+  store: Store,
+  reference: Reference,
+  platform: Platform,
+  signal: AbortSignal | undefined,
+): Promise<StoredImage | undefined> {
   try {
     const image = await store.images.findByReference(reference.original);
     if (!image || choosePlatform([image.platform], platform) === -1) {
@@ -114,6 +126,8 @@ async function findComplete(store: Store, reference: Reference, platform: Platfo
         return undefined;
       }
     }
+    // What a chain needs beside its layers is made now, and not when somebody waits for a start.
+    await lowerFolders(store, image.layers, signal);
     return image;
   } catch (error) {
     if (isDinghyError(error) && error.code === 'ERR_STORE') {
@@ -123,77 +137,16 @@ async function findComplete(store: Store, reference: Reference, platform: Platfo
   }
 }
 
-async function pinned<T>(store: Store, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  const pin = await store.pin('shared', signal);
-  try {
-    return await work();
-  } finally {
-    await pin.release();
-  }
+function openBlob(blob: Descriptor, repository: Repository, signal: AbortSignal): AsyncIterable<Buffer> {
+  return blob.data ? inline(blob.data, blob.size) : repository.openBlob(blob, signal);
 }
 
-async function publish(
-  parts: PullParts,
-  reference: Reference,
-  resolved: ResolvedImage,
-  added: { blobs: Set<string> },
-  signal: AbortSignal,
-): Promise<StoredImage> {
-  const { store } = parts;
-  const { descriptor, manifest, manifestBytes, configBytes } = resolved;
-  for (const [digest, bytes] of [
-    [manifest.config.digest, configBytes],
-    [descriptor.digest, manifestBytes],
-  ] as const) {
-    if ((await store.blobs.size(digest)) === undefined) {
-      added.blobs.add(digest);
-    }
-    await store.blobs.write(bytes, digest);
-  }
-  // Not at the first start: that should find all it needs.
-  await lowerFolders(store, resolved.document.diffIds, signal);
-  throwIfAborted(signal);
-  await store.references.set(canonicalName(reference), descriptor, signal);
-  return store.images.read(descriptor.digest);
+async function* inline(data: Buffer, size: number): AsyncGenerator<Buffer, void, undefined> {
+  yield data.subarray(0, size + 1); // one more than promised is enough to be found out
 }
 
-/** Each layer once. A manifest may name one diff id in two compressions: then both blobs belong to the image. */
-function layersOf({ document, manifest }: ResolvedImage): { diffId: string; blob: Descriptor }[] {
-  const found = new Map<string, { diffId: string; blob: Descriptor }>();
-  document.diffIds.forEach((diffId, index) => {
-    const blob = manifest.layers[index]!;
-    found.set(`${diffId} ${blob.digest}`, { diffId, blob });
-  });
-  return [...found.values()];
-}
-
-function uniqueBlobs({ manifest }: ResolvedImage): Iterable<Descriptor> {
+function uniqueBlobs({ manifest }: ImageParts): Iterable<Descriptor> {
   return new Map(manifest.layers.map((layer) => [layer.digest, layer])).values();
-}
-
-/** Runs the work of all items, a few at a time. The first failure aborts the others; it's thrown when all have ended. */
-async function inParallel<T>(
-  items: readonly T[],
-  failing: AbortController,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const waiting = [...items];
-  const worker = async (): Promise<void> => {
-    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
-      throwIfAborted(failing.signal);
-      try {
-        await work(item);
-      } catch (error) {
-        failing.abort(error); // the first reason stays
-        throw error;
-      }
-    }
-  };
-  const results = await Promise.allSettled(Array.from({ length: parallelLayers }, worker));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed) {
-    throw failed.reason;
-  }
 }
 
 /** The reason of an abort of ours is the error itself: the failure that came first, or the user's abort. */

@@ -1,6 +1,7 @@
 import { DinghyError } from '../errors';
+import { type ImageParts, joinParts } from '../layers/image-parts';
 import type { Descriptor } from '../oci/descriptor';
-import { type ImageDocument, parseImageConfig } from '../oci/image-config';
+import type { ImageDocument } from '../oci/image-config';
 import { checkRunnable, type Manifest, parseManifest, selectManifest } from '../oci/manifest';
 import { choosePlatform, formatPlatform, type Platform } from '../oci/platform';
 import type { Reference } from '../oci/reference';
@@ -17,15 +18,6 @@ export interface ResolveOptions {
   signal?: AbortSignal;
 }
 
-/** An image as the registry has it: everything but its layers' bytes. */
-export interface ResolvedImage {
-  manifest: Manifest;
-  manifestBytes: Buffer;
-  descriptor: Descriptor;
-  configBytes: Buffer;
-  document: ImageDocument;
-}
-
 // An index may hold indexes (image-spec, image-index.md); nobody nests them deeper.
 const maxIndexDepth = 3;
 
@@ -35,26 +27,12 @@ const maxIndexDepth = 3;
  * @throws ERR_IMAGE_NOT_FOUND, ERR_PLATFORM_NOT_FOUND, ERR_UNSUPPORTED_IMAGE, ERR_INVALID_IMAGE, ERR_DIGEST_MISMATCH and what
  *   registries answer
  */
-export async function resolveImage(options: ResolveOptions): Promise<ResolvedImage> {
-  const { manifest, bytes, digest } = await resolveManifest(options);
-  checkRunnable(manifest);
-  const configBytes = await readConfig(options, manifest.config);
-  const document = parseImageConfig(configBytes);
-  if (document.diffIds.length !== manifest.layers.length) {
-    throw new DinghyError({
-      code: 'ERR_INVALID_IMAGE',
-      message: `bad image: its manifest has ${manifest.layers.length} layers and its config ${document.diffIds.length}`,
-    });
-  }
-  checkPlatform(document, options);
-  const { os, architecture, variant } = document.platform;
-  const descriptor: Descriptor = {
-    mediaType: manifest.mediaType,
-    digest,
-    size: bytes.length,
-    platform: { os, architecture, ...(variant === undefined ? {} : { variant }) },
-  };
-  return { manifest, manifestBytes: bytes, descriptor, configBytes, document };
+export async function resolveImage(options: ResolveOptions): Promise<ImageParts> {
+  const found = await resolveManifest(options);
+  checkRunnable(found.manifest);
+  const parts = joinParts(found, await readConfig(options, found.manifest.config));
+  checkPlatform(parts.document, options);
+  return parts;
 }
 
 async function resolveManifest(

@@ -1,8 +1,10 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 
-import { flock } from '../native/binding';
 import { signalName } from '../oci/signals';
+import { isLocked } from '../store/locks';
 import type { WaitResult } from './exec-result';
+
+export { isLocked };
 
 export interface PortBinding {
   hostAddress: string;
@@ -56,21 +58,6 @@ export function readState(path: string): SupervisorState | undefined {
     return JSON.parse(readFileSync(path, 'utf8')) as SupervisorState;
   } catch {
     return undefined; // not started yet, or removed meanwhile: it is replaced by rename, so never half-written
-  }
-}
-
-/** Whether anybody holds the lock. The test takes it for an instant, shared: who wants it exclusively tries again. */
-export function isLocked(path: string): boolean {
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch {
-    return false;
-  }
-  try {
-    return !flock(fd, 'shared');
-  } finally {
-    closeSync(fd);
   }
 }
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, type Stats } from 'node:fs';
-import { open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { type Stats } from 'node:fs';
+import { open, readdir, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { DinghyError } from '../errors';
 import { digestOf, parseDigest } from '../oci/digest';
-import { ensureFolder, storeError, syncFolder, unlessMissing, writeFileAtomically } from '../util/files';
+import { ensureFolder, readChunks, storeError, syncFolder, unlessMissing, writeFileAtomically } from '../util/files';
 import type { StorePaths } from './paths';
 
 const maxInMemoryBytes = 4 * 1024 * 1024;
@@ -95,17 +95,10 @@ export class BlobStore {
   async verify(digest: string): Promise<boolean> {
     const { algorithm, hex } = parseDigest(digest);
     const hash = createHash(algorithm);
-    for await (const chunk of createReadStream(this.path(digest), { highWaterMark: 1024 * 1024 })) {
-      hash.update(chunk as Buffer);
+    for await (const chunk of readChunks(this.path(digest))) {
+      hash.update(chunk);
     }
     return hash.digest('hex') === hex;
-  }
-
-  /** It is gone. Resolves to the bytes freed. */
-  async remove(digest: string): Promise<number> {
-    const size = (await this.size(digest)) ?? 0;
-    await unlessMissing(unlink(this.path(digest)));
-    return size;
   }
 
   /** The digests of all blobs. */

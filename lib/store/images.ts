@@ -4,10 +4,10 @@ import type { Descriptor } from '../oci/descriptor';
 import { type ImageConfig, type ImageHistoryEntry, parseImageConfig } from '../oci/image-config';
 import { type Manifest, parseManifest } from '../oci/manifest';
 import type { Platform } from '../oci/platform';
-import { canonicalName, familiarName, parseReference } from '../oci/reference';
+import { canonicalName, parseReference, shownName } from '../oci/reference';
 import type { BlobStore } from './blobs';
 import type { LayerStore } from './layers';
-import type { ReferenceStore } from './references';
+import type { ReferenceStore, StoredReference } from './references';
 
 /** One image of the store. */
 export interface StoredImage {
@@ -28,8 +28,15 @@ export interface StoredImage {
   readonly chain: readonly string[];
   /** The layers' blobs, bottom first, beside `layers`. */
   readonly blobs: readonly Descriptor[];
-  /** Bytes of its files: the uncompressed layers, as Docker counts; where a layer isn't unpacked, of its blob. */
+  /** Bytes of each layer, uncompressed, beside `layers`. */
+  readonly sizes: readonly number[];
+  /** Bytes of its uncompressed layers, each as a tar; where a layer isn't unpacked, of its blob. */
   readonly size: number;
+}
+
+/** The digests of all that it is or unpacks to: for a lease. */
+export function contentOfImage({ id, digest, blobs, layers, chain }: StoredImage): string[] {
+  return [id, digest, ...blobs.map((each) => each.digest), ...layers, ...chain];
 }
 
 /** Reads images: what `index.json` names, joined with manifests, configs and layers. */
@@ -79,6 +86,16 @@ export class ImageStore {
 
   /** The image that a reference names here, or undefined; undefined too for what is no reference. */
   async findByReference(text: string): Promise<StoredImage | undefined> {
+    const found = await this.#findEntry(text);
+    return found && this.read(found.manifest.digest);
+  }
+
+  /** The canonical name that this is, if an image has it; undefined for ids and their starts. */
+  async nameOf(text: string): Promise<string | undefined> {
+    return (await this.#findEntry(text))?.name;
+  }
+
+  async #findEntry(text: string): Promise<StoredReference | undefined> {
     let name: string;
     let digest: string | undefined;
     try {
@@ -89,13 +106,13 @@ export class ImageStore {
       return undefined;
     }
     const references = await this.#references.list();
-    const found =
+    return (
       references.find((each) => each.name === name) ??
       // A tagged image is also what `name@digest` means, when the digest is that of its manifest.
       references.find(
         (each) => digest !== undefined && each.manifest.digest === digest && inRepository(each.name, name),
-      );
-    return found && this.read(found.manifest.digest);
+      )
+    );
   }
 
   /** The image of a manifest in the store. @throws ERR_STORE when a blob of it is missing or damaged */
@@ -152,7 +169,7 @@ export class ImageStore {
     return {
       id: manifest.config.digest,
       digest,
-      references: names.map(shown),
+      references: names.map(shownName),
       platform: document.platform,
       config: document.config,
       ...(document.created ? { created: document.created } : {}),
@@ -161,6 +178,7 @@ export class ImageStore {
       layers: document.diffIds,
       chain: chainIds(document.diffIds),
       blobs: manifest.layers,
+      sizes,
       size: sizes.reduce((sum, each) => sum + each, 0),
     };
   }
@@ -169,13 +187,4 @@ export class ImageStore {
 function inRepository(stored: string | undefined, wanted: string): boolean {
   const repository = (name: string): string => name.replace(/@.*$/, '').replace(/:[^/:]*$/, '');
   return stored !== undefined && repository(stored) === repository(wanted);
-}
-
-// Another tool may have put an image into the layout under a name that is no reference of ours.
-function shown(name: string): string {
-  try {
-    return familiarName(parseReference(name));
-  } catch {
-    return name;
-  }
 }

@@ -1,11 +1,10 @@
 import { readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { parseDigest } from '../oci/digest';
+import { digestOfName } from '../oci/digest';
 import { JsonReader } from '../oci/json';
 import { storeError, syncFolder, unlessMissing, writeFileAtomically } from '../util/files';
 import type { StorePaths } from './paths';
-import { removeTree, type RemoveTree } from './temporary';
 
 /** A hard link to a file that only a lower layer has. */
 export interface LowerLink {
@@ -35,11 +34,9 @@ export interface LayerRecord {
 /** Unpacked layers by diff id. A layer that is here is complete, and its files are never changed. */
 export class LayerStore {
   readonly #paths: StorePaths;
-  readonly #remove: RemoveTree;
 
-  constructor(paths: StorePaths, remove: RemoveTree = removeTree) {
+  constructor(paths: StorePaths) {
     this.#paths = paths;
-    this.#remove = remove;
   }
 
   /** The folder that overlay mounts. */
@@ -73,19 +70,9 @@ export class LayerStore {
     }
   }
 
-  /** It's gone: taken away under a temporary name first, so that nobody finds half of it. */
-  async remove(diffId: string, graveyard: string): Promise<void> {
-    const grave = join(graveyard, parseDigest(diffId).hex);
-    if ((await unlessMissing(rename(this.#paths.layer(diffId), grave).then(() => true))) === true) {
-      await this.#remove(grave);
-    }
-  }
-
   async list(): Promise<string[]> {
     const names = (await unlessMissing(readdir(this.#paths.layers))) ?? [];
-    return names.flatMap((name) =>
-      /^[0-9a-f]{64}$/.test(name) ? [`sha256:${name}`] : /^[0-9a-f]{128}$/.test(name) ? [`sha512:${name}`] : [],
-    );
+    return names.flatMap((name) => digestOfName(name) ?? []);
   }
 }
 

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 
 import { flock } from '../native/binding';
@@ -54,6 +55,35 @@ export async function tryLock(path: string, mode: LockMode = 'exclusive'): Promi
   }
   await file.close();
   return undefined;
+}
+
+/** As `tryLock`, at once: for the few microseconds that a start can spare. */
+export function tryLockNow(path: string, mode: LockMode): { release: () => void } | undefined {
+  const fd = openSync(path, 'a', 0o600);
+  let locked = false;
+  try {
+    locked = flock(fd, mode);
+  } finally {
+    if (!locked) {
+      closeSync(fd);
+    }
+  }
+  return locked ? { release: () => closeSync(fd) } : undefined;
+}
+
+/** Whether anybody holds the lock. The test takes it for an instant, shared: who wants it exclusively tries again. */
+export function isLocked(path: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch {
+    return false;
+  }
+  try {
+    return !flock(fd, 'shared');
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Runs `work` while holding the lock. */

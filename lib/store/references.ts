@@ -42,17 +42,18 @@ export class ReferenceStore {
    * as in Docker: a container may have been made of it.
    */
   async set(name: string, manifest: Descriptor, signal?: AbortSignal): Promise<void> {
+    await this.update((references) => named(references, name, manifest), signal);
+  }
+
+  /** The same for what must be an image of this store at that very moment. @returns whether it was one */
+  async tag(name: string, digest: string): Promise<boolean> {
+    let found = false;
     await this.update((references) => {
-      const others = references.filter(
-        (each) => each.name !== name && !(each.name === undefined && each.manifest.digest === manifest.digest),
-      );
-      const replaced = references.find((each) => each.name === name)?.manifest;
-      const orphaned =
-        replaced &&
-        replaced.digest !== manifest.digest &&
-        !others.some((each) => each.manifest.digest === replaced.digest);
-      return [...others, ...(orphaned ? [{ manifest: replaced }] : []), { name, manifest }];
-    }, signal);
+      const known = references.find(({ manifest }) => manifest.digest === digest);
+      found = known !== undefined;
+      return known ? named(references, name, known.manifest) : references;
+    });
+    return found;
   }
 
   /** The names are gone; an image that had no others is no image of this store any more. */
@@ -62,9 +63,9 @@ export class ReferenceStore {
     );
   }
 
-  /** Every entry of this manifest is gone, named or not. */
-  async removeManifest(digest: string): Promise<void> {
-    await this.update((references) => references.filter((each) => each.manifest.digest !== digest));
+  /** Every entry of these manifests is gone, named or not. */
+  async removeManifests(digests: ReadonlySet<string>): Promise<void> {
+    await this.update((references) => references.filter((each) => !digests.has(each.manifest.digest)));
   }
 
   /** Replaces the entries by what `change` makes of them, with no other change in between. Afterwards index.json exists. */
@@ -89,6 +90,17 @@ export class ReferenceStore {
       return name === undefined ? { manifest } : { name, manifest };
     });
   }
+}
+
+/** The entries when `name` means this manifest; what had the name before, and no other, stays without one. */
+export function named(references: StoredReference[], name: string, manifest: Descriptor): StoredReference[] {
+  const others = references.filter(
+    (each) => each.name !== name && !(each.name === undefined && each.manifest.digest === manifest.digest),
+  );
+  const replaced = references.find((each) => each.name === name)?.manifest;
+  const orphaned =
+    replaced && replaced.digest !== manifest.digest && !others.some((each) => each.manifest.digest === replaced.digest);
+  return [...others, ...(orphaned ? [{ manifest: replaced }] : []), { name, manifest }];
 }
 
 function serialise(references: readonly StoredReference[]): string {

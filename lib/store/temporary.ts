@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { flock } from '../native/binding';
 import { createLog } from '../log';
+import { diskUsage } from '../util/disk-usage';
 import { storeError, unlessMissing } from '../util/files';
 import { type HeldLock, heldLock } from './locks';
 import type { StorePaths } from './paths';
@@ -12,16 +13,20 @@ import type { StorePaths } from './paths';
 export interface TemporaryFolder {
   readonly path: string;
   readonly lock: HeldLock;
-  /** The folder is gone, and its lock released. Twice is once. */
-  remove(): Promise<void>;
+  /** The folder is gone, and its lock released. Twice is once. Resolves to the bytes freed. */
+  remove(): Promise<number>;
 }
 
-/** Deletes whole trees, whatever lies in them. */
-export type RemoveTree = (path: string) => Promise<void>;
+/** Deletes a whole tree, whatever lies in it. Resolves to the bytes freed. */
+export type RemoveTree = (path: string) => Promise<number>;
 
 const log = createLog('store');
 
-export const removeTree: RemoveTree = (path) => rm(path, { recursive: true, force: true, maxRetries: 3 });
+export const removeTree: RemoveTree = async (path) => {
+  const bytes = await diskUsage(path);
+  await rm(path, { recursive: true, force: true, maxRetries: 3 });
+  return bytes;
+};
 
 /** A new empty folder, 0700, locked. */
 export async function makeTemporary(paths: StorePaths, remove: RemoveTree = removeTree): Promise<TemporaryFolder> {
@@ -36,7 +41,7 @@ export async function makeTemporary(paths: StorePaths, remove: RemoveTree = remo
     // Between mkdir and flock a sweeping process may have taken it for a leftover: then another one is made.
     if (file && (await lockInPlace(file, path))) {
       const lock = heldLock(file);
-      let removed: Promise<void> | undefined;
+      let removed: Promise<number> | undefined;
       return { path, lock, remove: () => (removed ??= remove(path).finally(() => lock.release())) };
     }
     await file?.close();

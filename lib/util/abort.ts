@@ -65,3 +65,23 @@ export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void>
     });
   });
 }
+
+/** What `source` gives, as bytes. While it gives nothing the signal is heeded; afterwards `source` is let go. @throws ABORT_ERR */
+export async function* abortableChunks(
+  source: AsyncIterable<Buffer | string>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer, void, undefined> {
+  const chunks = source[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await abortable(chunks.next(), signal);
+      if (next.done) {
+        return;
+      }
+      yield typeof next.value === 'string' ? Buffer.from(next.value) : next.value;
+    }
+  } finally {
+    // Not waited for: it may be in the middle of a read that never ends.
+    void chunks.return?.().catch(() => undefined);
+  }
+}

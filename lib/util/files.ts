@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
@@ -7,6 +8,11 @@ import { DinghyError, isDinghyError } from '../errors';
 /** The folder is there, with its parents, closed to others. */
 export async function ensureFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
+}
+
+/** The file's bytes, in pieces that are large enough to be quick and small enough to be hashed in a blink. */
+export function readChunks(path: string): AsyncIterable<Buffer> {
+  return createReadStream(path, { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>;
 }
 
 /** The names in the folder are on the disk: without this a power cut may forget a rename (fsync(2), NOTES). */

@@ -32,9 +32,16 @@ test('gets another name, is not removed from under a container, and goes with al
   ]);
   const container = await bed.runtime.create(image, { network: 'none' });
   expect(container.image).toBe(reference);
-  await expect(image.remove()).rejects.toMatchObject({ code: 'ERR_IMAGE_IN_USE' });
+  await expect((await bed.runtime.image(image.id)).remove()).rejects.toMatchObject({ code: 'ERR_IMAGE_IN_USE' });
   await container.close();
-  await image.remove();
+  // By one name of two only that name goes.
+  expect(await image.remove()).toMatchObject({ untagged: [reference], deleted: [] });
+  const other = await bed.runtime.image('mine/other:2');
+  expect(other.references).toEqual(['mine/other:2']);
+  await other.tag('apart/other');
+  await expect((await bed.runtime.image(image.id)).remove()).rejects.toMatchObject({ code: 'ERR_IMAGE_IN_USE' });
+  await (await bed.runtime.image('apart/other')).remove();
+  expect(await other.remove()).toMatchObject({ untagged: ['mine/other:2'], deleted: [image.id] });
   await expect(bed.runtime.image(image.id)).rejects.toMatchObject({ code: 'ERR_IMAGE_NOT_FOUND' });
   await expect(bed.runtime.create(reference, { network: 'none', pull: 'never' })).rejects.toMatchObject({
     code: 'ERR_IMAGE_NOT_FOUND',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { digestOf } from '../../lib/oci/digest';
 import { type PullParts, pullImage } from '../../lib/pull/pull';
-import type { PullProgress } from '../../lib/pull/progress';
+import type { BlobProgress } from '../../lib/util/progress';
 import { Store } from '../../lib/store/store';
 import { buildImage, buildLayer, randomBytes, randomImage, seededRandom } from '../support/random-image';
 import { TestRegistry } from '../support/registry';
@@ -78,7 +78,7 @@ describe('a pull', () => {
     const reference = registry.addImage('app:1', randomImage(2));
     await pullImage(reference, parts());
     expect(registry.seen.map((request) => request.path)).toHaveLength(5); // ping, manifest, config, 2 layers
-    const phases: PullProgress[] = [];
+    const phases: BlobProgress[] = [];
     await pullImage(reference, parts(), { onProgress: (progress) => phases.push(progress) });
     expect(registry.seen).toHaveLength(5);
     expect(phases.map((progress) => progress.phase)).toEqual(['resolving', 'exists']);
@@ -131,7 +131,7 @@ describe('a pull', () => {
     const layer = buildLayer([{ name: 'big', content: randomBytes(seededRandom(5), 400_000) }]);
     const reference = registry.addImage('big:1', buildImage([layer]));
     registry.faults.slowMs = 30;
-    const seen: (PullProgress & { at: number })[] = [];
+    const seen: (BlobProgress & { at: number })[] = [];
     const startedAt = performance.now();
     await pullImage(reference, parts(), {
       onProgress: (progress) => seen.push({ ...progress, at: performance.now() }),
@@ -236,7 +236,7 @@ describe('a pull that fails leaves nothing', () => {
   });
 
   it('when the progress listener throws', async () => {
-    const onProgress = (progress: PullProgress): void => {
+    const onProgress = (progress: BlobProgress): void => {
       if (progress.phase === 'downloading') {
         throw new Error('from the listener');
       }

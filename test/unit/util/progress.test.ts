@@ -1,11 +1,11 @@
-import { type PullProgress, PullReporter } from '../../../lib/pull/progress';
+import { type BlobProgress, ProgressReporter } from '../../../lib/util/progress';
 
 const blob = { digest: `sha256:${'a'.repeat(64)}`, size: 1000 };
 const other = { digest: `sha256:${'b'.repeat(64)}`, size: 500 };
 
 it('tells every change of phase at once, and the rest at most ten times a second', () => {
-  const seen: PullProgress[] = [];
-  const reporter = new PullReporter(
+  const seen: BlobProgress[] = [];
+  const reporter = new ProgressReporter(
     (progress) => seen.push(progress),
     (error) => {
       throw error;
@@ -31,7 +31,7 @@ it('tells every change of phase at once, and the rest at most ten times a second
 
 it('hands on what the listener throws', () => {
   const errors: unknown[] = [];
-  const reporter = new PullReporter(
+  const reporter = new ProgressReporter(
     () => {
       throw new Error('mine');
     },

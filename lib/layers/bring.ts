@@ -3,31 +3,37 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { DinghyError } from '../errors';
-import { unpackLayer } from '../layers/unpack';
-import type { SettledUnpackLimits } from '../layers/unpack-limits';
 import type { Descriptor } from '../oci/descriptor';
 import { parseDigest } from '../oci/digest';
-import type { Repository } from '../registry/repository';
-import { storeError } from '../util/files';
 import { withLock } from '../store/locks';
 import type { Store } from '../store/store';
-import type { PullReporter } from './progress';
+import { readChunks, storeError } from '../util/files';
+import type { ProgressReporter } from '../util/progress';
+import { unpackLayer } from './unpack';
+import type { SettledUnpackLimits } from './unpack-limits';
 
-export interface LayerFetchOptions {
+/**
+ * Where a blob comes from: a stream, or a file on the store's file system that nobody else needs and that becomes the blob. Whatever
+ * it gives is verified.
+ */
+export type BlobSource = { open: (blob: Descriptor, signal: AbortSignal) => AsyncIterable<Buffer> } | { draft: string };
+
+export interface BringOptions {
   store: Store;
-  repository: Repository;
-  reporter: PullReporter;
+  source: BlobSource;
+  reporter: ProgressReporter;
   limits?: SettledUnpackLimits;
   signal: AbortSignal;
-  /** Told of what came into the store by this, so that it can be undone. */
-  added: { layers: Set<string>; blobs: Set<string> };
+  /** Told the digests of what came into the store by this, so that it can be undone. */
+  added: Set<string>;
 }
 
 /**
- * The layer and its blob are in the store. However many processes ask for it at once, one of them fetches it and the others wait.
- * What is half there (a blob whose layer was removed, a layer that came in another compression) is completed.
+ * The layer and its blob are in the store. However many processes ask for it at once, one of them brings it and the others wait.
+ * What is half there (a blob whose layer was removed, a layer that came in another compression) is completed. The caller holds a
+ * lease on both.
  */
-export async function fetchLayer(diffId: string, blob: Descriptor, options: LayerFetchOptions): Promise<void> {
+export async function bringLayer(diffId: string, blob: Descriptor, options: BringOptions): Promise<void> {
   const { store, reporter, signal } = options;
   const lock = store.paths.lock(`layer-${parseDigest(diffId).hex}`);
   await withLock(
@@ -39,32 +45,32 @@ export async function fetchLayer(diffId: string, blob: Descriptor, options: Laye
         reporter.blob('exists', blob, blob.size);
         return;
       }
-      await (unpacked ? downloadOnly(blob, options) : unpack(diffId, blob, stored, options));
+      await (unpacked ? bringBlob(blob, options) : unpack(diffId, blob, stored, options));
       reporter.blob('done', blob, blob.size);
     },
     { signal },
   );
 }
 
-async function unpack(diffId: string, blob: Descriptor, stored: boolean, options: LayerFetchOptions): Promise<void> {
-  const { store, repository, reporter, limits, signal, added } = options;
+async function unpack(diffId: string, blob: Descriptor, stored: boolean, options: BringOptions): Promise<void> {
+  const { store, source, reporter, limits, signal, added } = options;
   const temporary = await store.makeTemporary();
   try {
-    const draft = join(temporary.path, 'blob');
-    reporter.blob(stored ? 'extracting' : 'downloading', blob, 0);
+    const streamed = !stored && 'open' in source;
+    const draft = !stored && 'draft' in source ? source.draft : join(temporary.path, 'blob');
+    const tell = (done: number): void => reporter.blob('downloading', blob, done);
+    reporter.blob(streamed ? 'downloading' : 'extracting', blob, 0);
     const record = await unpackLayer({
       blob,
       diffId,
-      ...(stored
-        ? {}
-        : { source: counted(sourceOf(blob, repository, signal), (done) => reporter.blob('downloading', blob, done)) }),
+      ...(streamed ? { source: counted(source.open(blob, signal), tell) } : {}),
       blobFile: stored ? store.blobs.path(blob.digest) : draft,
       folder: temporary.path,
       lockFd: temporary.lock.fd,
       ...(limits ? { limits } : {}),
       // What was downloaded is told as it comes; the process counts what it has taken, which is later and in larger pieces.
       onProgress: ({ read }) => {
-        if (stored || read >= blob.size) {
+        if (!streamed || read >= blob.size) {
           reporter.blob('extracting', blob, read);
         }
       },
@@ -72,17 +78,23 @@ async function unpack(diffId: string, blob: Descriptor, stored: boolean, options
     });
     if (!stored) {
       await store.blobs.adopt(draft, blob.digest);
-      added.blobs.add(blob.digest);
+      added.add(blob.digest);
     }
     await store.layers.commit(temporary.path, record);
-    added.layers.add(diffId);
+    added.add(diffId);
   } finally {
     await temporary.remove();
   }
 }
 
-async function downloadOnly(blob: Descriptor, options: LayerFetchOptions): Promise<void> {
-  const { store, repository, reporter, signal, added } = options;
+/**
+ * The blob is in the store, verified; what was there under its digest is replaced.
+ * @throws ERR_DIGEST_MISMATCH, ERR_NO_SPACE, ABORT_ERR, and what the source throws
+ */
+export async function bringBlob(
+  blob: Descriptor,
+  { store, source, reporter, signal, added }: BringOptions,
+): Promise<void> {
   const { algorithm, hex } = parseDigest(blob.digest);
   const temporary = await store.makeTemporary();
   try {
@@ -91,7 +103,8 @@ async function downloadOnly(blob: Descriptor, options: LayerFetchOptions): Promi
     const hash = createHash(algorithm);
     try {
       const tell = (done: number): void => reporter.blob('downloading', blob, done);
-      for await (const chunk of counted(sourceOf(blob, repository, signal), tell)) {
+      const chunks = 'open' in source ? source.open(blob, signal) : readChunks(source.draft);
+      for await (const chunk of counted(chunks, tell)) {
         hash.update(chunk);
         await file.writeFile(chunk);
       }
@@ -102,21 +115,17 @@ async function downloadOnly(blob: Descriptor, options: LayerFetchOptions): Promi
     if (hash.digest('hex') !== hex) {
       throw new DinghyError({
         code: 'ERR_DIGEST_MISMATCH',
-        message: `the layer ${blob.digest} was damaged on the way or changed at the registry: its digest is another one`,
+        message: `the blob ${blob.digest} was damaged on the way or changed where it came from: its digest is another one`,
         details: { digest: blob.digest },
       });
     }
     await store.blobs.adopt(draft, blob.digest);
-    added.blobs.add(blob.digest);
+    added.add(blob.digest);
   } catch (error) {
     throw storeError(error, `store the blob ${blob.digest}`);
   } finally {
     await temporary.remove();
   }
-}
-
-function sourceOf(blob: Descriptor, repository: Repository, signal: AbortSignal): AsyncIterable<Buffer> {
-  return blob.data ? inline(blob.data, blob.size) : repository.openBlob(blob, signal);
 }
 
 async function* counted(
@@ -129,8 +138,4 @@ async function* counted(
     tell(done);
     yield chunk;
   }
-}
-
-async function* inline(data: Buffer, size: number): AsyncGenerator<Buffer, void, undefined> {
-  yield data.subarray(0, size + 1); // one more than promised is enough to be found out
 }

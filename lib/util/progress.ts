@@ -1,7 +1,7 @@
-export type PullPhase = 'resolving' | 'downloading' | 'verifying' | 'extracting' | 'exists' | 'done';
+export type BlobPhase = 'resolving' | 'downloading' | 'verifying' | 'extracting' | 'exists' | 'done';
 
-export interface PullProgress {
-  phase: PullPhase;
+export interface BlobProgress {
+  phase: BlobPhase;
   /** The blob it speaks of; absent for the whole. */
   digest?: string;
   /** Bytes done and, when known, in all: of this blob. */
@@ -13,16 +13,16 @@ export interface PullProgress {
 
 const leastIntervalMs = 100;
 
-/** Tells a listener how far a pull is: every change of phase, and in between at most ten times a second per blob. */
-export class PullReporter {
-  readonly #listener: ((progress: PullProgress) => void) | undefined;
+/** Tells a listener how far a pull or load is: every change of phase, and in between at most ten times a second per blob. */
+export class ProgressReporter {
+  readonly #listener: ((progress: BlobProgress) => void) | undefined;
   readonly #onError: (error: unknown) => void;
   readonly #done = new Map<string, number>();
-  readonly #last = new Map<string, { phase: PullPhase; atMs: number }>();
+  readonly #last = new Map<string, { phase: BlobPhase; atMs: number }>();
   #total: number | undefined;
 
   /** What the listener throws goes to `onError`: it's called from where nobody could catch it. */
-  constructor(listener: ((progress: PullProgress) => void) | undefined, onError: (error: unknown) => void) {
+  constructor(listener: ((progress: BlobProgress) => void) | undefined, onError: (error: unknown) => void) {
     this.#listener = listener;
     this.#onError = onError;
   }
@@ -37,11 +37,11 @@ export class PullReporter {
     this.#total = total;
   }
 
-  whole(phase: PullPhase): void {
+  whole(phase: BlobPhase): void {
     this.#tell({ phase, ...this.#overall(), overall: this.#overall() });
   }
 
-  blob(phase: PullPhase, blob: { digest: string; size: number }, current: number): void {
+  blob(phase: BlobPhase, blob: { digest: string; size: number }, current: number): void {
     this.#done.set(blob.digest, current);
     const last = this.#last.get(blob.digest);
     const atMs = performance.now();
@@ -60,7 +60,7 @@ export class PullReporter {
     return this.#total === undefined ? { current } : { current, total: this.#total };
   }
 
-  #tell(progress: PullProgress): void {
+  #tell(progress: BlobProgress): void {
     try {
       this.#listener?.(progress);
     } catch (error) {

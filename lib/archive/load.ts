@@ -1,0 +1,184 @@
+import { setMaxListeners } from 'node:events';
+import { createReadStream, type Stats } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+
+import { bringLayer } from '../layers/bring';
+import { completeImage, contentOf, layersOf } from '../layers/image-parts';
+import { withoutCompression } from '../layers/inflate';
+import type { SettledUnpackLimits } from '../layers/unpack-limits';
+import { createLog } from '../log';
+import { hostPlatform, parsePlatform, type Platform } from '../oci/platform';
+import type { StoredImage } from '../store/images';
+import { named, type StoredReference } from '../store/references';
+import type { Store } from '../store/store';
+import type { TemporaryFolder } from '../store/temporary';
+import { abortableChunks, abortError, onAbort, throwIfAborted } from '../util/abort';
+import { invalidOption } from '../util/checks';
+import { inParallel } from '../util/in-parallel';
+import { type BlobProgress, ProgressReporter } from '../util/progress';
+import { type ArchiveFiles, FolderFiles, invalidArchive, readArchiveFile } from './files';
+import { claimedName, type FoundImage } from './found-image';
+import { dockerTags, readDockerArchive } from './read-docker';
+import { readOciLayout } from './read-oci';
+import { SpooledFiles } from './spool';
+
+const log = createLog('load');
+const parallelLayers = 4;
+
+export interface LoadParts {
+  store: Store;
+  /** Of several in an index; the host's when absent. */
+  platform?: string;
+  limits?: SettledUnpackLimits;
+}
+
+export interface LoadOptions {
+  onProgress?: (progress: BlobProgress) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * All images of a Docker archive, an OCI archive (either may be compressed with gzip or zstd) or a folder with an OCI image layout are
+ * in the store and usable, under the names that the archive gives them. When it fails or is aborted nothing of it is left.
+ * @throws ERR_INVALID_OPTION, ERR_INVALID_IMAGE, ERR_UNSUPPORTED_IMAGE, ERR_PLATFORM_NOT_FOUND, ERR_DIGEST_MISMATCH, ERR_LAYER,
+ *   ERR_NO_SPACE, ERR_STORE, ABORT_ERR, and what the stream throws
+ */
+export async function loadImages(
+  source: string | Readable,
+  { store, platform, limits }: LoadParts,
+  { onProgress, signal }: LoadOptions = {},
+): Promise<StoredImage[]> {
+  throwIfAborted(signal);
+  const wanted = platform === undefined ? hostPlatform() : parsePlatform(platform);
+  const failing = new AbortController();
+  setMaxListeners(0, failing.signal);
+  const reporter = new ProgressReporter(onProgress, (error) => failing.abort(error));
+  await store.open();
+  const lease = await store.lease();
+  const spool = await store.makeTemporary();
+  const stopListening = onAbort(signal, () => failing.abort(abortError(signal!)));
+  const added = new Set<string>();
+  try {
+    reporter.whole('resolving');
+    const images = await findImages(await openArchive(source, spool, failing.signal), wanted);
+    await lease.hold(
+      images.flatMap(({ parts }) => contentOf(parts)),
+      failing.signal,
+    );
+    reporter.expect(images.flatMap(({ parts }) => parts.manifest.layers));
+    for (const { parts, layers } of images) {
+      await inParallel(layersOf(parts), parallelLayers, failing, ({ diffId, blob }) => {
+        const file = layers.get(blob.digest)!;
+        const from = file.ours ? { draft: file.path } : { open: () => readArchiveFile(file) };
+        const more = limits ? { limits } : {};
+        return bringLayer(diffId, blob, { store, source: from, reporter, added, signal: failing.signal, ...more });
+      });
+      await completeImage(store, parts, added, failing.signal);
+    }
+    throwIfAborted(failing.signal);
+    await store.references.update((references) => images.reduce(withImage, references), failing.signal);
+    const loaded = await Promise.all(images.map(({ parts }) => store.images.read(parts.descriptor.digest)));
+    reporter.whole('done');
+    return loaded;
+  } catch (error) {
+    await lease.release();
+    await store.collect({ only: added }).catch((reason: unknown) => log('left what it brought: %s', reason));
+    throw failing.signal.aborted ? failing.signal.reason : error;
+  } finally {
+    await Promise.all([lease.release(), spool.remove()]);
+    stopListening();
+  }
+}
+
+async function openArchive(
+  source: string | Readable,
+  spool: TemporaryFolder,
+  signal: AbortSignal,
+): Promise<ArchiveFiles> {
+  let stream: AsyncIterable<Buffer>;
+  if (typeof source === 'string') {
+    const stats = await statSource(source);
+    if (stats.isDirectory()) {
+      return new FolderFiles(source);
+    }
+    stream = createReadStream(source, { highWaterMark: 256 * 1024, signal }) as AsyncIterable<Buffer>;
+  } else {
+    stream = source as AsyncIterable<Buffer>;
+  }
+  const [files, cage] = ['files', 'cage'].map((name) => join(spool.path, name)) as [string, string];
+  await Promise.all([mkdir(files), mkdir(cage)]);
+  const { head, rest } = await peek(stream, signal);
+  const plain = withoutCompression(head, rest, { folder: cage, lockFd: spool.lock.fd, signal });
+  return SpooledFiles.read(plain, files, signal);
+}
+
+async function statSource(path: string): Promise<Stats> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    throw invalidOption(
+      'source',
+      path,
+      `must be a file or folder that can be read (${(error as NodeJS.ErrnoException).code})`,
+    );
+  }
+}
+
+/** The first bytes, enough to tell a compression, and the whole stream. A stream that says nothing can still be aborted. */
+async function peek(
+  source: AsyncIterable<Buffer | string>,
+  signal: AbortSignal,
+): Promise<{ head: Buffer; rest: AsyncIterable<Buffer> }> {
+  const chunks = abortableChunks(source, signal);
+  const first: Buffer[] = [];
+  let size = 0;
+  while (size < 6) {
+    const next = await chunks.next();
+    if (next.done) {
+      break;
+    }
+    first.push(next.value);
+    size += next.value.length;
+  }
+  const head = Buffer.concat(first);
+  const rest = async function* (): AsyncGenerator<Buffer, void, undefined> {
+    yield head;
+    yield* chunks;
+  };
+  return { head, rest: rest() };
+}
+
+async function findImages(files: ArchiveFiles, platform: Platform): Promise<FoundImage[]> {
+  const isLayout = (await files.find('oci-layout')) && (await files.find('index.json'));
+  if (!isLayout && !(await files.find('manifest.json'))) {
+    const old = await files.find('repositories');
+    throw invalidArchive(
+      old
+        ? 'it is of a Docker before 1.10, with no manifest.json: load it with Docker and save it again'
+        : 'it has neither manifest.json (as docker save writes) nor oci-layout and index.json',
+    );
+  }
+  const images = isLayout ? await readOciLayout(files, platform) : await readDockerArchive(files);
+  if (images.length === 0) {
+    throw invalidArchive('there is no image in it');
+  }
+  // Docker's archives are both at once; should only one of the two name an image, its name counts.
+  const tags = isLayout ? await dockerTags(files) : new Map<string, string[]>();
+  for (const { parts, names } of images) {
+    const more = tags.get(parts.manifest.config.digest) ?? [];
+    names.push(...more.map((tag) => claimedName(tag, parts.descriptor.digest)));
+  }
+  return images;
+}
+
+/** As with a pull, a name that meant another image means this one now, and that one stays without it. */
+function withImage(references: StoredReference[], { parts, names }: FoundImage): StoredReference[] {
+  const { descriptor } = parts;
+  const listed = references.some(({ manifest }) => manifest.digest === descriptor.digest);
+  if (names.length === 0) {
+    return listed ? references : [...references, { manifest: descriptor }];
+  }
+  return [...new Set(names)].reduce((all, name) => named(all, name, descriptor), references);
+}

@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto';
+import { readdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { isDinghyError } from '../errors';
+import { withLock } from '../store/locks';
+import { dropUnusedImages } from '../store/prune';
+import type { Store } from '../store/store';
+import { checkBoolean, checkOptions } from '../util/checks';
+import { diskUsage } from '../util/disk-usage';
+import { notImplemented } from '../util/not-implemented';
+import { readVolume, type VolumeDocument } from './anonymous-volumes';
+import { removeTrees } from './clean';
+import type { RunContext } from './context';
+import { statusOf } from './describe';
+import { listContainers } from './find';
+import { observe } from './state';
+
+interface Pruned {
+  names: string[];
+  freedBytes: number;
+}
+
+export interface PruneSettings {
+  /** `true`: those without a name; `'all'`: every one that no container was made of. */
+  images: boolean | 'all';
+  containers: boolean;
+  /** `true`: anonymous ones; `'all'`: named ones too. */
+  volumes: boolean | 'all';
+}
+
+export interface PruneOutcome {
+  images: string[];
+  containers: string[];
+  volumes: string[];
+  networks: string[];
+  freedBytes: number;
+}
+
+const ended = ['created', 'exited', 'dead'];
+
+/** Detached containers that don't run are gone, their volumes not. Those that somebody owns go with their owner. */
+async function pruneContainers(context: RunContext): Promise<Pruned> {
+  const pruned: Pruned = { names: [], freedBytes: 0 };
+  for (const control of await listContainers(context)) {
+    if (!control.record.detached || !ended.includes(statusOf(observe(control.places)))) {
+      continue;
+    }
+    const bytes = await diskUsage(control.places.bundle);
+    try {
+      await control.remove({ force: false, volumes: false });
+    } catch (error) {
+      // Somebody was faster: it was started again, or removed.
+      if (isDinghyError(error) && ['ERR_CONTAINER_RUNNING', 'ERR_CONTAINER_NOT_FOUND'].includes(error.code)) {
+        continue;
+      }
+      throw error;
+    }
+    pruned.names.push(control.record.id);
+    pruned.freedBytes += bytes;
+  }
+  return pruned;
+}
+
+/** Volumes that no container has are gone: those that have no name of their own, or with `all` every one. */
+async function pruneVolumes(context: RunContext, { all }: { all: boolean }): Promise<Pruned> {
+  const { paths } = context;
+  // Nobody makes a container meanwhile, which may be about to take one of them.
+  const moved = await withLock(paths.lock('content'), async () => {
+    const used = new Set(
+      (await listContainers(context)).flatMap(({ record }) => record.mounts.flatMap(({ name }) => name ?? [])),
+    );
+    const unused = volumes(context).filter(({ name, anonymous }) => !used.has(name) && (all || anonymous));
+    return unused.map(({ name }) => {
+      const grave = join(paths.temporary, randomBytes(12).toString('hex'));
+      renameSync(paths.volume(name), grave);
+      return { name, grave };
+    });
+  });
+  const graves = moved.map(({ grave }) => grave);
+  return { names: moved.map(({ name }) => name), freedBytes: await removeTrees(context, graves) };
+}
+
+async function pruneImages(context: RunContext, store: Store, { all }: { all: boolean }): Promise<Pruned> {
+  const names = await withLock(context.paths.lock('content'), async () => {
+    const used = new Set((await listContainers(context)).map(({ record }) => record.imageId));
+    return dropUnusedImages(store, { all, used });
+  });
+  return { names, freedBytes: await store.collect() };
+}
+
+/** What is asked for is gone; what a container that goes has held goes with it. */
+export async function prune(context: RunContext, store: Store, settings: PruneSettings): Promise<PruneOutcome> {
+  const nothing: Pruned = { names: [], freedBytes: 0 };
+  const containers = settings.containers ? await pruneContainers(context) : nothing;
+  const volumes = settings.volumes ? await pruneVolumes(context, { all: settings.volumes === 'all' }) : nothing;
+  const images = settings.images ? await pruneImages(context, store, { all: settings.images === 'all' }) : nothing;
+  return {
+    containers: containers.names,
+    volumes: volumes.names,
+    images: images.names,
+    networks: [],
+    freedBytes: containers.freedBytes + volumes.freedBytes + images.freedBytes,
+  };
+}
+
+/** Without any option: containers and images without a name, as `docker system prune`. @throws ERR_INVALID_OPTION, ERR_NOT_IMPLEMENTED */
+export function settlePrune(options: unknown): PruneSettings {
+  const given = checkOptions('prune', options, ['images', 'containers', 'volumes', 'networks']);
+  const kind = (name: string): boolean | 'all' => {
+    const value = given[name];
+    return value === 'all' ? value : value === undefined ? false : checkBoolean(name, value);
+  };
+  const containers = given['containers'] === undefined ? false : checkBoolean('containers', given['containers']);
+  if (given['networks'] !== undefined && checkBoolean('networks', given['networks'])) {
+    throw notImplemented('pruning networks', 'a network goes with the last of its containers');
+  }
+  const named = Object.values(given).some((value) => value !== undefined);
+  return named
+    ? { images: kind('images'), containers, volumes: kind('volumes') }
+    : { images: true, containers: true, volumes: false };
+}
+
+function volumes({ paths }: RunContext): VolumeDocument[] {
+  try {
+    return readdirSync(paths.volumes).flatMap((name) => {
+      const document = readVolume(join(paths.volumes, name));
+      return document ? [{ ...document, name }] : [];
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return [];
+    }
+    throw error;
+  }
+}
