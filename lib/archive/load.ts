@@ -109,9 +109,15 @@ async function openArchive(
   }
   const [files, cage] = ['files', 'cage'].map((name) => join(spool.path, name)) as [string, string];
   await Promise.all([mkdir(files), mkdir(cage)]);
-  const { head, rest } = await peek(stream, signal);
-  const plain = withoutCompression(head, rest, { folder: cage, lockFd: spool.lock.fd, signal });
-  return SpooledFiles.read(plain, files, signal);
+  const chunks = abortableChunks(stream, signal);
+  try {
+    const { head, whole } = await peek(chunks);
+    const plain = withoutCompression(head, whole, { folder: cage, lockFd: spool.lock.fd, signal });
+    return await SpooledFiles.read(plain, files, signal);
+  } finally {
+    // A reader that stopped within the first bytes has not come to the rest, and would leave the file open.
+    await chunks.return();
+  }
 }
 
 async function statSource(path: string): Promise<Stats> {
@@ -126,15 +132,12 @@ async function statSource(path: string): Promise<Stats> {
   }
 }
 
-/** The first bytes, enough to tell a compression, and the whole stream. A stream that says nothing can still be aborted. */
+/** The first bytes, enough to tell a compression, and all of them, those first ones included. */
 async function peek(
-  source: AsyncIterable<Buffer | string>,
-  signal: AbortSignal,
-): Promise<{ head: Buffer; rest: AsyncIterable<Buffer> }> {
-  const chunks = abortableChunks(source, signal);
+  chunks: AsyncGenerator<Buffer, void, undefined>,
+): Promise<{ head: Buffer; whole: AsyncIterable<Buffer> }> {
   const first: Buffer[] = [];
-  let size = 0;
-  while (size < 6) {
+  for (let size = 0; size < 6;) {
     const next = await chunks.next();
     if (next.done) {
       break;
@@ -143,11 +146,11 @@ async function peek(
     size += next.value.length;
   }
   const head = Buffer.concat(first);
-  const rest = async function* (): AsyncGenerator<Buffer, void, undefined> {
+  const whole = async function* (): AsyncGenerator<Buffer, void, undefined> {
     yield head;
     yield* chunks;
   };
-  return { head, rest: rest() };
+  return { head, whole: whole() };
 }
 
 async function findImages(files: ArchiveFiles, platform: Platform): Promise<FoundImage[]> {
