@@ -9,6 +9,7 @@ import type {
   ProgressHandler,
   PullOptions,
   PullPolicy,
+  PushOptions,
   RegistryAuth,
 } from './image';
 import { lowerFolders } from './layers/chain';
@@ -16,6 +17,7 @@ import { choosePlatform, parsePlatform } from './oci/platform';
 import { canonicalName, parseReference } from './oci/reference';
 import type * as Pull from './pull/pull';
 import type { RegistryClientOptions } from './registry/client';
+import type * as Push from './push/push';
 import type * as Login from './registry/login';
 import { removeTrees } from './run/clean';
 import type { RunContext } from './run/context';
@@ -24,9 +26,10 @@ import { listContainers } from './run/find';
 import type { StoredImage } from './store/images';
 import { type ImageRemoval, removeImage } from './store/removal';
 import { Store } from './store/store';
-import { checkChoice, invalidOption, type PlainObject } from './util/checks';
+import { checkChoice, checkOptions, invalidOption, type PlainObject } from './util/checks';
 
 export const pullOptionNames = ['platform', 'auth', 'force', 'onProgress', 'signal'];
+const pushOptionNames = ['auth', 'onProgress', 'signal'];
 
 export interface ImageAccessOptions extends RegistryClientOptions {
   platform?: string;
@@ -115,6 +118,7 @@ export class ImageAccess {
     const actions: ImageActions = {
       tag: async (_record, reference) => this.#tag(image, reference),
       remove: async (_record, { force }) => this.#remove(image, name, force),
+      push: async (_record, reference, options) => this.#push(image, reference, options),
     };
     return { record: toRecord(image), actions };
   }
@@ -236,6 +240,16 @@ export class ImageAccess {
     if (!(await this.store.references.tag(canonicalName(reference), image.digest))) {
       throw notHere(image);
     }
+  }
+
+  async #push({ digest }: StoredImage, reference: string | undefined, options: PushOptions): Promise<void> {
+    checkOptions('push', options, pushOptionNames);
+    const { auth } = this.#options;
+    const { pushImage } = require('./push/push') as typeof Push;
+    // Read anew: it may have got names since it was looked up.
+    const image = await this.store.images.read(digest);
+    const parts = { store: this.store, registry: { ...this.#registries, ...(auth ? { auth } : {}) } };
+    await pushImage(image, reference, parts, options);
   }
 
   async #remove(image: StoredImage, name: string | undefined, force: boolean): Promise<ImageRemoval> {

@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { Runtime } from '../index';
 
 /** A stream that may be a terminal: what a command writes to. */
-export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
 
 /** What a command gets from the world; the tests give another one. */
 export interface Context {

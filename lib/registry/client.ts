@@ -6,6 +6,7 @@ import { findCredentials, type RegistryAuth } from './credentials';
 import { type Endpoint, type EndpointOptions, pullEndpoints, pushEndpoint, type RegistrySettings } from './endpoint';
 import { responseError } from './errors';
 import { discard, HttpSender } from './http';
+import { PushTarget } from './push-target';
 import { Repository } from './repository';
 import { readRegistriesConf } from './registries-conf';
 import { defaultRetry, type RetryPolicy } from './retry';
@@ -36,6 +37,15 @@ export class RegistryClient {
     const endpoints = pullEndpoints(reference, await this.#endpointOptions());
     const connections = endpoints.map((endpoint) => this.#connect(endpoint, reference.registry, auth));
     return new Repository(reference.repository, connections, this.#policy);
+  }
+
+  /**
+   * The repository of a reference, to be pushed to: at the registry itself. No request is made yet.
+   * @throws ERR_INVALID_OPTION, ERR_REGISTRY when it is blocked
+   */
+  async pushTarget(reference: Reference, auth?: RegistryAuth): Promise<PushTarget> {
+    const endpoint = pushEndpoint(reference, await this.#endpointOptions());
+    return new PushTarget(this.#connect(endpoint, reference.registry, auth), this.#policy);
   }
 
   /**

@@ -1,9 +1,9 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
 
-import { DinghyError } from '../errors';
+import { DinghyError, isDinghyError } from '../errors';
 import { abortError } from '../util/abort';
 import type * as Vendored from '../vendor/got';
 
@@ -16,11 +16,15 @@ export interface TlsSettings {
   insecure?: boolean;
 }
 
+export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+export type HttpBody = string | Buffer | Readable;
+
 export interface HttpRequest {
   url: URL;
-  method?: 'GET' | 'HEAD' | 'POST';
+  method?: HttpMethod;
   headers?: Record<string, string | undefined>;
-  body?: string;
+  /** A stream is destroyed when the request has ended, however it ended; its length stands in the headers. */
+  body?: HttpBody;
   tls?: TlsSettings;
   signal?: AbortSignal;
 }
@@ -52,7 +56,10 @@ export class HttpSender {
     const stream = loadGot().stream(url, {
       method: request.method ?? 'GET',
       headers: { 'user-agent': 'dinghy', ...request.headers },
-      ...(request.body === undefined ? {} : { body: request.body }),
+      // Without a body got waits for one to be written, if the method may have one.
+      ...(request.body === undefined && ['GET', 'HEAD'].includes(request.method ?? 'GET')
+        ? {}
+        : { body: request.body ?? '' }),
       throwHttpErrors: false,
       followRedirect: false,
       decompress: false,
@@ -64,7 +71,11 @@ export class HttpSender {
     });
     return new Promise((resolve, reject) => {
       // Stays for good: after the head a lost connection is told to whoever reads the body, and would otherwise be uncaught.
-      stream.on('error', (error: Error) => reject(signal?.aborted ? abortError(signal) : error));
+      stream.on('error', (error: Error) => reject(signal?.aborted ? abortError(signal) : ownError(error)));
+      if (request.body instanceof Readable) {
+        const { body } = request;
+        stream.once('close', () => body.destroy());
+      }
       stream.once('response', (response) => {
         const header = (name: string): string | undefined => {
           const value = response.headers[name];
@@ -117,6 +128,16 @@ export function networkErrorCode(error: unknown): string | undefined {
     }
   }
   return undefined;
+}
+
+/** What our own code threw on the way (a body that cannot be read) is told as it is. */
+function ownError(error: Error): unknown {
+  for (let each: unknown = error; each instanceof Error; each = each.cause) {
+    if (isDinghyError(each)) {
+      return each;
+    }
+  }
+  return error;
 }
 
 function tlsOptions(tls: TlsSettings): Record<string, unknown> {
