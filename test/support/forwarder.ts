@@ -40,7 +40,7 @@ export class Forwarder {
       answer.pipe(response);
     });
     outgoing.on('error', () => response.destroy());
-    if (method !== 'PATCH' || this.cut.times === 0) {
+    if (method !== 'PATCH' || this.cut.times === 0 || Number(headers['content-length']) <= this.cut.afterBytes) {
       incoming.pipe(outgoing);
       return;
     }
