@@ -23,10 +23,11 @@ export interface RegistryClientOptions {
 /** Talks to registries for one pull or push: connections and tokens last as long as it does. Close it. */
 export class RegistryClient {
   readonly #options: RegistryClientOptions;
-  readonly #sender = new HttpSender();
+  readonly #sender: HttpSender;
 
   constructor(options: RegistryClientOptions = {}) {
     this.#options = options;
+    this.#sender = new HttpSender(options.env ?? process.env);
   }
 
   /**

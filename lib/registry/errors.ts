@@ -46,9 +46,10 @@ export function requestError(error: unknown, host: string, doing: string): unkno
   if (isDinghyError(error) || code === undefined) {
     return error;
   }
+  const { proxy } = error as { proxy?: string };
   return new DinghyError({
     code: 'ERR_REGISTRY_UNREACHABLE',
-    message: `cannot ${doing}: no answer from ${host}: ${code}${hintFor(code)}`,
+    message: `cannot ${doing}: no answer from ${host}${proxy ? ` through the proxy ${proxy}` : ''}: ${code}${hintFor(code)}`,
     details: { host },
     cause: error,
   });

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 import { digestOf } from '../../lib/oci/digest';
@@ -55,19 +56,21 @@ export class TestRegistry {
   readonly #tokens = new Map<string, { endsAt: number; scopes: string[] }>();
   #issued = 0;
 
-  private constructor() {
+  private constructor(tls?: ServerOptions) {
     this.uploads = new Uploads(
       () => `http://${this.host}`,
       (repository, digest, bytes) => this.#pushed.set(`${repository} ${digest}`, bytes),
       (repository, digest) => this.blob(repository, digest),
     );
-    this.#server = createServer((request, response) => {
+    const listener = (request: IncomingMessage, response: ServerResponse): void => {
       this.#handle(request, response).catch(() => response.destroy());
-    });
+    };
+    this.#server = tls ? createTlsServer(tls, listener) : createServer(listener);
   }
 
-  static async start(): Promise<TestRegistry> {
-    const registry = new TestRegistry();
+  /** @param tls key, certificate and what else https.createServer takes; without it plain http is spoken */
+  static async start(tls?: ServerOptions): Promise<TestRegistry> {
+    const registry = new TestRegistry(tls);
     await new Promise<void>((resolve) => registry.#server.listen(0, '127.0.0.1', resolve));
     return registry;
   }
