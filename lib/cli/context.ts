@@ -9,7 +9,7 @@ export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: n
 export interface Context {
   /** Made when first asked for: `dinghy --help` needs none. */
   runtime(): Runtime;
-  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
   readonly stdout: Output;
   readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
