@@ -4,7 +4,7 @@ import { sleep } from '../util/abort';
 import { Authenticator } from './authenticator';
 import type { RegistryAuth } from './credentials';
 import type { Endpoint } from './endpoint';
-import { requestError } from './errors';
+import { isCertificateFault, requestError } from './errors';
 import { discard, type HttpBody, type HttpMethod, type HttpResponse, type HttpSender, networkErrorCode } from './http';
 import { isRetryableNetworkError, isRetryableStatus, retryDelayMs, type RetryPolicy } from './retry';
 import { SharedTask } from './shared-task';
@@ -170,7 +170,8 @@ export class Connection {
         if (signal.aborted) {
           throw error;
         }
-        failure ??= error;
+        // On loopback http is tried first; that a registry with TLS doesn't speak it is not what is wrong with it.
+        failure = isCertificateFault(networkErrorCode(error)) ? error : (failure ?? error);
       }
     }
     throw requestError(failure, this.endpoint.host, doing);

@@ -55,11 +55,16 @@ export function requestError(error: unknown, host: string, doing: string): unkno
   });
 }
 
+/** True for what TLS says of a certificate that it doesn't trust. */
+export function isCertificateFault(code: string | undefined): boolean {
+  return /CERT|SIGNATURE|SELF_SIGNED/.test(code ?? '');
+}
+
 function hintFor(code: string): string {
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return ', its name cannot be resolved: check the name and the network';
   }
-  if (/CERT|SIGNATURE|SELF_SIGNED/.test(code)) {
+  if (isCertificateFault(code)) {
     return ', its certificate is not trusted: give the authority as `ca` of this registry';
   }
   return code === 'ECONNREFUSED' ? ', nothing listens there' : '';
