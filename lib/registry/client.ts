@@ -18,6 +18,8 @@ export interface RegistryClientOptions {
   auth?: Readonly<Record<string, RegistryAuth>>;
   env?: NodeJS.ProcessEnv;
   retry?: Partial<RetryPolicy>;
+  /** Of uploads, where the registry asks for no larger ones. */
+  chunkBytes?: number;
 }
 
 /** Talks to registries for one pull or push: connections and tokens last as long as it does. Close it. */
@@ -46,7 +48,7 @@ export class RegistryClient {
    */
   async pushTarget(reference: Reference, auth?: RegistryAuth): Promise<PushTarget> {
     const endpoint = pushEndpoint(reference, await this.#endpointOptions());
-    return new PushTarget(this.#connect(endpoint, reference.registry, auth), this.#policy);
+    return new PushTarget(this.#connect(endpoint, reference.registry, auth), this.#policy, this.#options.chunkBytes);
   }
 
   /**

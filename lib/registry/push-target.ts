@@ -8,6 +8,8 @@ import type { RetryPolicy } from './retry';
 import { type BlobSource, Interruption, UploadSession } from './upload-session';
 
 const log = createLog('registry');
+// Large enough that the round trips between two don't matter, small enough for the proxies that limit a request's size.
+const usualChunkBytes = 64 * 1024 * 1024;
 // Each that hasn't got it costs a round trip.
 const maxMountAttempts = 3;
 const maxTriesWithoutProgress = 3;
@@ -17,11 +19,13 @@ const progressBytes = 1024 * 1024;
 export class PushTarget {
   readonly #connection: Connection;
   readonly #retry: RetryPolicy;
+  readonly #chunkBytes: number;
   readonly #givenUp = new Set<Promise<void>>();
 
-  constructor(connection: Connection, retry: RetryPolicy) {
+  constructor(connection: Connection, retry: RetryPolicy, chunkBytes = usualChunkBytes) {
     this.#connection = connection;
     this.#retry = retry;
+    this.#chunkBytes = chunkBytes;
   }
 
   /** @throws what registries answer */
@@ -44,7 +48,8 @@ export class PushTarget {
    *   registries answer
    */
   async pushBlob(blob: BlobSource, mountFrom: readonly string[], signal: AbortSignal): Promise<'mounted' | 'uploaded'> {
-    const session = new UploadSession(this.#connection, this.#scope, blob, signal);
+    const to = { connection: this.#connection, scope: this.#scope, chunkBytes: this.#chunkBytes };
+    const session = new UploadSession(to, blob, signal);
     try {
       for (const repository of mountFrom.slice(0, maxMountAttempts)) {
         if (await this.#mount(session, repository, signal)) {

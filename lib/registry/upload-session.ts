@@ -16,8 +16,6 @@ export interface BlobSource {
 }
 
 const log = createLog('registry');
-// Large enough that the round trips between two don't matter, small enough for the proxies that limit a request's size.
-const usualChunkBytes = 64 * 1024 * 1024;
 const cancelMs = 5000;
 
 /** Something that another try may mend; `cause` is the error if it doesn't. */
@@ -41,12 +39,18 @@ export class UploadSession {
   readonly #blob: BlobSource;
   readonly #signal: AbortSignal;
   readonly #doing: string;
+  readonly #usualChunkBytes: number;
   #location: URL | undefined;
-  #chunkBytes = usualChunkBytes;
+  #chunkBytes: number;
 
   /** @param scope `repository:team/app:pull,push` */
-  constructor(connection: Connection, scope: string, blob: BlobSource, signal: AbortSignal) {
+  constructor(
+    { connection, scope, chunkBytes }: { connection: Connection; scope: string; chunkBytes: number },
+    blob: BlobSource,
+    signal: AbortSignal,
+  ) {
     this.#connection = connection;
+    this.#usualChunkBytes = this.#chunkBytes = chunkBytes;
     this.#scope = scope;
     this.#blob = blob;
     this.#signal = signal;
@@ -76,7 +80,7 @@ export class UploadSession {
       return true;
     }
     const least = Number(response.header('oci-chunk-min-length'));
-    this.#chunkBytes = Math.max(usualChunkBytes, Number.isSafeInteger(least) ? least : 0);
+    this.#chunkBytes = Math.max(this.#usualChunkBytes, Number.isSafeInteger(least) ? least : 0);
     this.offset = 0;
     await this.#relocate(response);
     return false;

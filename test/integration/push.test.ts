@@ -152,6 +152,22 @@ describe('a push', () => {
     expect(ranges).toEqual([0, 1, 2, 3].map((part) => `${part * 1_000_000}-${last}`));
   });
 
+  it.each([
+    ['its own', undefined, 1_000_000],
+    ["the registry's least", 2_000_000, 2_000_000],
+  ])('sends chunks of %s size', async (_whose, minimum, size) => {
+    target.uploads.faults = { minimum };
+    const image = await here(big);
+    await pushImage(image, `${target.host}/to/app:2`, parts({ chunkBytes: 1_000_000 }));
+    expectThere(big);
+    const sizes = target.seen
+      .filter(({ method }) => method === 'PATCH')
+      .map(({ headers }) => Number(headers['content-length']))
+      .filter((length) => length > 10_000);
+    const full = Math.floor(bigLayer.blob.length / size);
+    expect(sizes).toEqual([...Array<number>(full).fill(size), bigLayer.blob.length % size]);
+  });
+
   it.each([404, 405] as const)('sends all at once where PATCH is answered with %i', async (patch) => {
     target.uploads.faults = { patch };
     await push(await here(big));

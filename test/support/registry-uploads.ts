@@ -130,7 +130,7 @@ export class Uploads {
       request.socket.destroy();
       return;
     }
-    await new Promise((resolve) => setTimeout(resolve, slowMs ?? 0));
+    await new Promise((resolve) => setTimeout(resolve, slowMs ?? 0).unref());
     const headers = this.#headers(id, session);
     if (forget > 0) {
       this.faults.forget = forget - 1;
