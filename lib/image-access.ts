@@ -18,6 +18,7 @@ import type {
   ProgressPhase,
   PullOptions,
   PullPolicy,
+  PushOptions,
   RegistryAuth,
 } from './image';
 import { lowerFolders } from './layers/chain';
@@ -29,6 +30,7 @@ import type * as Pull from './pull/pull';
 import type * as Verify from './pull/verify';
 import type { Damage } from './pull/verify';
 import type { RegistryClientOptions } from './registry/client';
+import type * as Push from './push/push';
 import type * as Login from './registry/login';
 import { removeTrees } from './run/clean';
 import type { RunContext } from './run/context';
@@ -40,11 +42,12 @@ import type { StoredImage } from './store/images';
 import { type ImageRemoval, removeImage } from './store/removal';
 import { Store } from './store/store';
 import { abortError, onAbort, throwIfAborted } from './util/abort';
-import { checkChoice, invalidOption, type PlainObject } from './util/checks';
+import { checkChoice, checkOptions, invalidOption, type PlainObject } from './util/checks';
 
 const log = createLog('images');
 
 export const pullOptionNames = ['platform', 'auth', 'force', 'onProgress', 'signal'];
+const pushOptionNames = ['auth', 'onProgress', 'signal'];
 
 export interface ImageAccessOptions extends RegistryClientOptions {
   platform?: string;
@@ -220,6 +223,7 @@ export class ImageAccess {
           [{ image, ...(name === undefined ? {} : { name }) }],
           settleSave(options),
         ),
+      push: async (_record, reference, options) => this.#push(image, reference, options),
     };
     return { record: toRecord(image), actions };
   }
@@ -341,6 +345,16 @@ export class ImageAccess {
     if (!(await this.store.references.tag(canonicalName(reference), image.digest))) {
       throw notHere(image);
     }
+  }
+
+  async #push({ digest }: StoredImage, reference: string | undefined, options: PushOptions): Promise<void> {
+    checkOptions('push', options, pushOptionNames);
+    const { auth } = this.#options;
+    const { pushImage } = require('./push/push') as typeof Push;
+    // Read anew: it may have got names since it was looked up.
+    const image = await this.store.images.read(digest);
+    const parts = { store: this.store, registry: { ...this.#registries, ...(auth ? { auth } : {}) } };
+    await pushImage(image, reference, parts, options);
   }
 
   async #remove(image: StoredImage, name: string | undefined, force: boolean): Promise<ImageRemoval> {

@@ -2,7 +2,6 @@ import type { Writable } from 'node:stream';
 
 import type { SaveFormat, SaveOptions } from './archive/save';
 import type { ImageRemoval } from './store/removal';
-import { notImplemented } from './util/not-implemented';
 
 export type { ImageRemoval, SaveFormat, SaveOptions };
 
@@ -90,6 +89,7 @@ export interface ImageActions {
   tag(record: ImageRecord, reference: string): Promise<void>;
   save(record: ImageRecord, target: string | Writable, options: SaveOptions): Promise<void>;
   remove(record: ImageRecord, options: { force: boolean }): Promise<ImageRemoval>;
+  push(record: ImageRecord, reference: string | undefined, options: PushOptions): Promise<void>;
 }
 
 /** What the store knows of an image, for an Image to be made from. */
@@ -153,8 +153,14 @@ export class Image {
     return this.#actions.remove(this.#record, { force: options.force ?? false });
   }
 
-  async push(_reference?: string, _options?: PushOptions): Promise<void> {
-    throw notImplemented('image.push()', 'copy it out of the store (an OCI image layout) with skopeo');
+  /**
+   * The registry that the reference names has the image under it. Without one the image's only name is meant. What the registry has
+   * already isn't sent again, and a lost connection is gone on with where it was cut.
+   * @throws ERR_INVALID_OPTION · ERR_INVALID_REFERENCE · ERR_REGISTRY_AUTH · ERR_REGISTRY · ERR_REGISTRY_UNREACHABLE · ERR_STORE when
+   *   a blob is missing or damaged here
+   */
+  async push(reference?: string, options: PushOptions = {}): Promise<void> {
+    await this.#actions.push(this.#record, reference, options);
   }
 
   /**

@@ -11,12 +11,12 @@ const out = join(root, 'lib', 'vendor');
 
 const types = `// Made by scripts/vendor.mjs: the part of got that lib/registry/http.ts uses.
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 
 export interface GotStreamOptions {
   method?: string;
   headers?: Record<string, string | undefined>;
-  body?: string | Buffer;
+  body?: string | Buffer | Readable;
   throwHttpErrors?: boolean;
   followRedirect?: boolean;
   decompress?: boolean;

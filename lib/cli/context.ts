@@ -3,13 +3,13 @@ import type { Readable, Writable } from 'node:stream';
 import type { Runtime } from '../index';
 
 /** A stream that may be a terminal: what a command writes to. */
-export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
 
 /** What a command gets from the world; the tests give another one. */
 export interface Context {
   /** Made when first asked for: `dinghy --help` needs none. */
   runtime(): Runtime;
-  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
   readonly stdout: Output;
   readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;

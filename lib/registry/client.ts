@@ -3,9 +3,10 @@ import type { Reference } from '../oci/reference';
 import { certificatesFor } from './certificates';
 import { Connection } from './connection';
 import { findCredentials, type RegistryAuth } from './credentials';
-import { type Endpoint, endpointsFor, type RegistrySettings } from './endpoint';
+import { type Endpoint, type EndpointOptions, pullEndpoints, pushEndpoint, type RegistrySettings } from './endpoint';
 import { responseError } from './errors';
 import { discard, HttpSender } from './http';
+import { PushTarget } from './push-target';
 import { Repository } from './repository';
 import { readRegistriesConf } from './registries-conf';
 import { defaultRetry, type RetryPolicy } from './retry';
@@ -17,15 +18,18 @@ export interface RegistryClientOptions {
   auth?: Readonly<Record<string, RegistryAuth>>;
   env?: NodeJS.ProcessEnv;
   retry?: Partial<RetryPolicy>;
+  /** Of uploads, where the registry asks for no larger ones. */
+  chunkBytes?: number;
 }
 
 /** Talks to registries for one pull or push: connections and tokens last as long as it does. Close it. */
 export class RegistryClient {
   readonly #options: RegistryClientOptions;
-  readonly #sender = new HttpSender();
+  readonly #sender: HttpSender;
 
   constructor(options: RegistryClientOptions = {}) {
     this.#options = options;
+    this.#sender = new HttpSender(options.env ?? process.env);
   }
 
   /**
@@ -33,28 +37,18 @@ export class RegistryClient {
    * @throws ERR_INVALID_OPTION for settings that make no sense
    */
   async repository(reference: Reference, auth?: RegistryAuth): Promise<Repository> {
-    const { env = process.env, retry } = this.#options;
-    const endpoints = await this.#endpoints(reference.registry);
-    const policy = { ...defaultRetry, ...retry };
-    const connections = endpoints.map((endpoint) => {
-      // What proves itself to the upstream is never shown to a mirror, which has credentials of its own or none.
-      const host = endpoint.mirrorOf === undefined ? reference.registry : endpoint.host;
-      const path = `${endpoint.prefix}${reference.repository}`;
-      return new Connection({
-        sender: this.#sender,
-        endpoint,
-        // There is somebody else to ask, so a mirror isn't waited for.
-        retry: endpoint.mirrorOf === undefined ? policy : { ...policy, tries: Math.min(policy.tries, 2) },
-        credentials: async (signal) => {
-          const explicit = endpoint.mirrorOf === undefined ? auth : undefined;
-          return (
-            explicit ??
-            findCredentials(host, path, { ...(this.#options.auth ? { auth: this.#options.auth } : {}), env }, signal)
-          );
-        },
-      });
-    });
-    return new Repository(reference.repository, connections, policy);
+    const endpoints = pullEndpoints(reference, await this.#endpointOptions());
+    const connections = endpoints.map((endpoint) => this.#connect(endpoint, reference.registry, auth));
+    return new Repository(reference.repository, connections, this.#policy);
+  }
+
+  /**
+   * The repository of a reference, to be pushed to: at the registry itself. No request is made yet.
+   * @throws ERR_INVALID_OPTION, ERR_REGISTRY when it is blocked
+   */
+  async pushTarget(reference: Reference, auth?: RegistryAuth): Promise<PushTarget> {
+    const endpoint = pushEndpoint(reference, await this.#endpointOptions());
+    return new PushTarget(this.#connect(endpoint, reference.registry, auth), this.#policy, this.#options.chunkBytes);
   }
 
   /**
@@ -62,13 +56,9 @@ export class RegistryClient {
    * @throws ERR_REGISTRY_AUTH when it doesn't, and what registries answer
    */
   async checkCredentials(registry: string, auth: RegistryAuth, signal?: AbortSignal): Promise<void> {
-    const endpoint = (await this.#endpoints(registry)).at(-1)!;
-    const connection = new Connection({
-      sender: this.#sender,
-      endpoint,
-      retry: { ...defaultRetry, ...this.#options.retry },
-      credentials: async () => auth,
-    });
+    const reference: Reference = { original: registry, registry, repository: '' };
+    const endpoint = pushEndpoint(reference, await this.#endpointOptions());
+    const connection = this.#connect(endpoint, registry, auth);
     const doing = `log in to ${registry}`;
     const response = await connection.request({ path: '', scope: '', doing, ...(signal ? { signal } : {}) });
     if (response.status === 401 || response.status === 403) {
@@ -89,14 +79,28 @@ export class RegistryClient {
     this.#sender.close();
   }
 
-  /** Its mirrors, then itself. */
-  async #endpoints(registry: string): Promise<Endpoint[]> {
+  #connect(endpoint: Endpoint, registry: string, auth: RegistryAuth | undefined): Connection {
+    const { env = process.env, auth: known } = this.#options;
+    const isMirror = endpoint.mirrorOf !== undefined;
+    // What proves itself to the upstream is never shown to a mirror, which has credentials of its own or none.
+    const host = isMirror ? endpoint.host : registry;
+    const explicit = isMirror ? undefined : auth;
+    return new Connection({
+      sender: this.#sender,
+      endpoint,
+      // There is somebody else to ask, so a mirror isn't waited for.
+      retry: isMirror ? { ...this.#policy, tries: Math.min(this.#policy.tries, 2) } : this.#policy,
+      credentials: async (signal) =>
+        explicit ?? findCredentials(host, endpoint.repository, { ...(known ? { auth: known } : {}), env }, signal),
+    });
+  }
+
+  get #policy(): RetryPolicy {
+    return { ...defaultRetry, ...this.#options.retry };
+  }
+
+  async #endpointOptions(): Promise<EndpointOptions> {
     const { env = process.env, registries = {} } = this.#options;
-    const conf = await readRegistriesConf(env);
-    const settings = (host: string): RegistrySettings => {
-      const given = Object.hasOwn(registries, host) ? registries[host] : undefined;
-      return { ...conf(host), ...given };
-    };
-    return endpointsFor(registry, { settings, env, tlsFor: certificatesFor });
+    return { conf: await readRegistriesConf(env), registries, env, tlsFor: (host) => certificatesFor(host, env) };
   }
 }

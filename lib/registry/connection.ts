@@ -4,8 +4,8 @@ import { sleep } from '../util/abort';
 import { Authenticator } from './authenticator';
 import type { RegistryAuth } from './credentials';
 import type { Endpoint } from './endpoint';
-import { requestError } from './errors';
-import { discard, type HttpResponse, type HttpSender, networkErrorCode } from './http';
+import { isCertificateFault, requestError } from './errors';
+import { discard, type HttpBody, type HttpMethod, type HttpResponse, type HttpSender, networkErrorCode } from './http';
 import { isRetryableNetworkError, isRetryableStatus, retryDelayMs, type RetryPolicy } from './retry';
 import { SharedTask } from './shared-task';
 import { checkRedirect, type TrustedOrigin } from './url-safety';
@@ -18,10 +18,17 @@ export interface ConnectionOptions {
 }
 
 export interface RegistryRequest {
-  /** Below `/v2/`: `library/nginx/manifests/1.18`. */
-  path: string;
-  method?: 'GET' | 'HEAD';
+  /** Below `/v2/`: `library/nginx/manifests/1.18`; or an address from `locate`. */
+  path: string | URL;
+  method?: HttpMethod;
   headers?: Record<string, string>;
+  /** Makes it anew for each time it is sent. */
+  body?: () => HttpBody;
+  /**
+   * True for what must not be sent twice when nobody knows how much of it has arrived: then a lost connection is an error, and a
+   * failing server an answer, at the first time. A server that refuses (401, 429) has taken nothing.
+   */
+  once?: boolean;
   scope: string;
   /** For messages: `fetch the manifest of nginx:1.18`. */
   doing: string;
@@ -69,7 +76,7 @@ export class Connection {
           authenticator.challenge(response.header('www-authenticate'));
           continue;
         }
-        wait = isRetryableStatus(response.status)
+        wait = (request.once ? response.status === 429 : isRetryableStatus(response.status))
           ? retryDelayMs(this.#options.retry, attempt, response.header('retry-after'))
           : undefined;
         if (wait === undefined) {
@@ -81,7 +88,7 @@ export class Connection {
         if (signal?.aborted) {
           throw error;
         }
-        const passing = isRetryableNetworkError(networkErrorCode(error));
+        const passing = !request.once && isRetryableNetworkError(networkErrorCode(error));
         wait = passing ? retryDelayMs({ ...this.#options.retry, tries: 3 }, attempt) : undefined;
         if (wait === undefined) {
           throw requestError(error, this.endpoint.host, doing);
@@ -92,17 +99,29 @@ export class Connection {
     }
   }
 
+  /**
+   * The address that an answer names for what comes next, when it is safe to go there.
+   * @throws ERR_REGISTRY_UNSAFE
+   */
+  async locate(response: HttpResponse, signal?: AbortSignal): Promise<URL> {
+    const { registry } = await this.#connect('find the registry', signal);
+    return checkRedirect(response.header('location'), response.url, registry);
+  }
+
   async #follow(registry: TrustedOrigin, request: RegistryRequest, authorization?: string): Promise<HttpResponse> {
+    const { method = 'GET', body } = request;
+    const followed = method === 'GET' || method === 'HEAD' ? [301, 302, 303, 307, 308] : [307, 308];
     let url = new URL(request.path, registry.url);
     if (this.endpoint.mirrorOf !== undefined) {
       url.searchParams.set('ns', this.endpoint.mirrorOf);
     }
     // Kept only while the origin stays the same; once left it isn't sent again even if a redirect leads back.
-    let credentials = authorization;
+    let credentials = url.origin === registry.url.origin ? authorization : undefined;
     for (let hop = 0; hop <= maxRedirects; hop++) {
       const response = await this.#options.sender.send({
         url,
-        method: request.method ?? 'GET',
+        method,
+        ...(body ? { body: body() } : {}),
         headers: { ...request.headers, ...(credentials === undefined ? {} : { authorization: credentials }) },
         tls:
           url.origin === registry.url.origin
@@ -110,7 +129,7 @@ export class Connection {
             : { ...(this.endpoint.tls.ca ? { ca: this.endpoint.tls.ca } : {}) },
         ...(request.signal ? { signal: request.signal } : {}),
       });
-      if (![301, 302, 303, 307, 308].includes(response.status)) {
+      if (!followed.includes(response.status)) {
         return response;
       }
       const next = checkRedirectOf(response, url, registry);
@@ -151,7 +170,8 @@ export class Connection {
         if (signal.aborted) {
           throw error;
         }
-        failure ??= error;
+        // On loopback http is tried first; that a registry with TLS doesn't speak it is not what is wrong with it.
+        failure = isCertificateFault(networkErrorCode(error)) ? error : (failure ?? error);
       }
     }
     throw requestError(failure, this.endpoint.host, doing);

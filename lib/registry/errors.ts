@@ -9,7 +9,11 @@ interface RegistryFault {
 }
 
 /** The typed error that an answer with a failing status means; its body is read (bounded) for the registry's own words. */
-export async function responseError(response: HttpResponse, doing: string): Promise<DinghyError> {
+export async function responseError(
+  response: HttpResponse,
+  doing: string,
+  wish: 'read' | 'write' = 'read',
+): Promise<DinghyError> {
   const fault = await readFault(response);
   const said = fault ? ` (${[fault.code, fault.message].filter(Boolean).join(': ')})` : '';
   const { status, url } = response;
@@ -18,11 +22,14 @@ export async function responseError(response: HttpResponse, doing: string): Prom
     return new DinghyError({ code, message: `cannot ${doing}: ${why}${said}`, details });
   };
   if (status === 401 || status === 403) {
-    const hint = 'log in, or check that the repository exists and that this account may read it';
+    const hint = `log in, or check that the repository exists and that this account may ${wish === 'read' ? 'read it' : 'push to it'}`;
     return make('ERR_REGISTRY_AUTH', `${url.host} answered ${status}, access denied: ${hint}`);
   }
-  if (status === 404) {
+  if (status === 404 && wish === 'read') {
     return make('ERR_IMAGE_NOT_FOUND', `${url.host} has no such image`);
+  }
+  if (status === 413) {
+    return make('ERR_REGISTRY', `${url.host} answered 413, it takes nothing of this size`);
   }
   if (status === 429) {
     return make(
@@ -39,19 +46,25 @@ export function requestError(error: unknown, host: string, doing: string): unkno
   if (isDinghyError(error) || code === undefined) {
     return error;
   }
+  const { proxy } = error as { proxy?: string };
   return new DinghyError({
     code: 'ERR_REGISTRY_UNREACHABLE',
-    message: `cannot ${doing}: no answer from ${host}: ${code}${hintFor(code)}`,
+    message: `cannot ${doing}: no answer from ${host}${proxy ? ` through the proxy ${proxy}` : ''}: ${code}${hintFor(code)}`,
     details: { host },
     cause: error,
   });
+}
+
+/** True for what TLS says of a certificate that it doesn't trust. */
+export function isCertificateFault(code: string | undefined): boolean {
+  return /CERT|SIGNATURE|SELF_SIGNED/.test(code ?? '');
 }
 
 function hintFor(code: string): string {
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return ', its name cannot be resolved: check the name and the network';
   }
-  if (/CERT|SIGNATURE|SELF_SIGNED/.test(code)) {
+  if (isCertificateFault(code)) {
     return ', its certificate is not trusted: give the authority as `ca` of this registry';
   }
   return code === 'ECONNREFUSED' ? ', nothing listens there' : '';

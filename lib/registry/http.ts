@@ -1,10 +1,12 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
 
-import { DinghyError } from '../errors';
+import { DinghyError, isDinghyError } from '../errors';
 import { abortError } from '../util/abort';
+import { proxyFor, shownProxy } from './proxy';
+import { ForwardAgent, proxyRefusal, TunnelAgent } from './proxy-agent';
 import type * as Vendored from '../vendor/got';
 
 export interface TlsSettings {
@@ -16,11 +18,15 @@ export interface TlsSettings {
   insecure?: boolean;
 }
 
+export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+export type HttpBody = string | Buffer | Readable;
+
 export interface HttpRequest {
   url: URL;
-  method?: 'GET' | 'HEAD' | 'POST';
+  method?: HttpMethod;
   headers?: Record<string, string | undefined>;
-  body?: string;
+  /** A stream is destroyed when the request has ended, however it ended; its length stands in the headers. */
+  body?: HttpBody;
   tls?: TlsSettings;
   signal?: AbortSignal;
 }
@@ -33,52 +39,91 @@ export interface HttpResponse {
   body: Readable;
 }
 
+const keepAlive = { keepAlive: true };
+
+interface Agents {
+  http: HttpAgent;
+  https: HttpAgent;
+}
+
 // Silence of a server is bounded, a transfer's length is not: a layer over a slow line takes what it takes.
 const timeouts = { lookup: 20_000, connect: 20_000, secureConnect: 20_000, response: 60_000, socket: 60_000 };
 
 /** Sends single requests, over connections that are kept for the next; follows nothing, retries nothing, knows no credentials. */
 export class HttpSender {
-  readonly #agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent({ keepAlive: true }) };
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #direct = { http: new HttpAgent(keepAlive), https: new HttpsAgent(keepAlive) };
+  readonly #proxied = new Map<string, Agents>();
+
+  /** @param env where HTTP_PROXY and company stand */
+  constructor(env: NodeJS.ProcessEnv = {}) {
+    this.#env = env;
+  }
 
   /**
    * Resolves with the head of the answer, whatever its status.
    * @throws ABORT_ERR, or the network's own error (`isNetworkError`)
    */
-  send(request: HttpRequest): Promise<HttpResponse> {
+  async send(request: HttpRequest): Promise<HttpResponse> {
     const { url, signal, tls = {} } = request;
     if (signal?.aborted) {
-      return Promise.reject(abortError(signal));
+      throw abortError(signal);
     }
+    const proxy = proxyFor(url, this.#env);
     const stream = loadGot().stream(url, {
       method: request.method ?? 'GET',
       headers: { 'user-agent': 'dinghy', ...request.headers },
-      ...(request.body === undefined ? {} : { body: request.body }),
+      // Without a body got waits for one to be written, if the method may have one.
+      ...(request.body === undefined && ['GET', 'HEAD'].includes(request.method ?? 'GET')
+        ? {}
+        : { body: request.body ?? '' }),
       throwHttpErrors: false,
       followRedirect: false,
       decompress: false,
       retry: { limit: 0 },
       timeout: timeouts,
-      agent: this.#agents,
+      agent: proxy ? this.#agentsFor(proxy) : this.#direct,
       ...(url.protocol === 'https:' ? { https: tlsOptions(tls) } : {}),
       ...(signal ? { signal } : {}),
     });
     return new Promise((resolve, reject) => {
       // Stays for good: after the head a lost connection is told to whoever reads the body, and would otherwise be uncaught.
-      stream.on('error', (error: Error) => reject(signal?.aborted ? abortError(signal) : error));
+      stream.on('error', (error: Error) => {
+        reject(signal?.aborted ? abortError(signal) : proxy ? throughProxy(error, proxy) : ownError(error));
+      });
+      if (request.body instanceof Readable) {
+        const { body } = request;
+        stream.once('close', () => body.destroy());
+      }
       stream.once('response', (response) => {
         const header = (name: string): string | undefined => {
           const value = response.headers[name];
           return Array.isArray(value) ? value.join(', ') : value;
         };
-        resolve({ status: response.statusCode ?? 0, url, header, body: stream });
+        const status = response.statusCode ?? 0;
+        if (proxy && status === 407) {
+          stream.destroy();
+          reject(proxyRefusal(proxy, status, url.host));
+        } else {
+          resolve({ status, url, header, body: stream });
+        }
       });
     });
   }
 
   /** Idle connections are closed. Requests under way end by their own signals. */
   close(): void {
-    this.#agents.http.destroy();
-    this.#agents.https.destroy();
+    for (const { http, https } of [this.#direct, ...this.#proxied.values()]) {
+      http.destroy();
+      https.destroy();
+    }
+  }
+
+  #agentsFor(proxy: URL): Agents {
+    const known = this.#proxied.get(proxy.href);
+    const agents = known ?? { http: new ForwardAgent(proxy, keepAlive), https: new TunnelAgent(proxy, keepAlive) };
+    this.#proxied.set(proxy.href, agents);
+    return agents;
   }
 }
 
@@ -117,6 +162,27 @@ export function networkErrorCode(error: unknown): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Names the proxy, where it is the one that didn't answer. */
+function throughProxy(error: Error, proxy: URL): unknown {
+  const code = networkErrorCode(error);
+  const own = ownError(error);
+  if (own !== error || code === undefined) {
+    return own;
+  }
+  // In the place of got's own, which leads to the agent and so to the proxy's password.
+  return Object.assign(new Error(error.message, { cause: error.cause }), { code, proxy: shownProxy(proxy) });
+}
+
+/** What our own code threw on the way (a body that cannot be read) is told as it is. */
+function ownError(error: Error): unknown {
+  for (let each: unknown = error; each instanceof Error; each = each.cause) {
+    if (isDinghyError(each)) {
+      return each;
+    }
+  }
+  return error;
 }
 
 function tlsOptions(tls: TlsSettings): Record<string, unknown> {

@@ -3,108 +3,90 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 import { createLog } from '../log';
-import type { RegistrySettings } from './endpoint';
-
-interface Entry {
-  prefix?: string;
-  location?: string;
-  insecure?: boolean;
-  blocked?: boolean;
-  mirrors: { location?: string; insecure?: boolean }[];
-}
+import { storeError, unlessMissing } from '../util/files';
+import { parseRegistriesConf, type RegistryEntry } from './registries-conf-parser';
 
 const log = createLog('registry');
 
+/** What registries.conf says: its entries by their prefixes. */
+export type RegistriesConf = ReadonlyMap<string, RegistryEntry>;
+
 /**
- * Answers for a host what registries.conf (containers-registries.conf(5), version 2) says about it: location, mirrors, insecure,
- * blocked. The user's file takes the place of the system's; files of `registries.conf.d` come after it. Prefixes that name a
- * path or a wildcard are passed over.
+ * The entries of the files of containers-registries.conf(5). The user's file takes the place of the system's with its folder of
+ * drop-ins; a later file replaces the entries that have the same prefix. CONTAINERS_REGISTRIES_CONF names the one file to read.
+ * @throws ERR_INVALID_OPTION for a damaged file: it may be the one that blocks a registry
  */
-export async function readRegistriesConf(env: NodeJS.ProcessEnv): Promise<(host: string) => RegistrySettings> {
-  const entries: Entry[] = [];
+export async function readRegistriesConf(env: NodeJS.ProcessEnv): Promise<RegistriesConf> {
+  const entries = new Map<string, RegistryEntry>();
   for (const path of await configFiles(env)) {
-    const text = await readFile(path, 'utf8').catch(() => undefined);
+    const text = await readIfThere(path);
     if (text !== undefined) {
-      entries.push(...parseRegistriesConf(text));
       log('read %s', path);
+      for (const entry of parseRegistriesConf(text, path)) {
+        entries.set(entry.prefix, entry);
+      }
     }
   }
-  return (host) => settingsFor(host, entries);
+  return entries;
 }
 
-function settingsFor(host: string, entries: Entry[]): RegistrySettings {
-  const entry = entries.findLast((each) => (each.prefix ?? each.location) === host);
-  const named = entries.flatMap((each) => each.mirrors).find((mirror) => mirror.location?.split('/')[0] === host);
-  if (!entry) {
-    return named?.insecure ? { insecure: true } : {};
+/**
+ * The entry for a name as the store keeps it (`docker.io/library/nginx:1.18`): of those whose prefix it starts with, the one with the
+ * longest. `rest` is what follows the prefix and belongs after a location, without tag and digest.
+ */
+export function findEntry(conf: RegistriesConf, name: string): { entry: RegistryEntry; rest: string } | undefined {
+  let best: { entry: RegistryEntry; rest: string } | undefined;
+  for (const entry of conf.values()) {
+    const rest = afterPrefix(name, entry.prefix);
+    if (rest !== undefined && (!best || entry.prefix.length > best.entry.prefix.length)) {
+      best = { entry, rest };
+    }
   }
-  const mirrors = entry.mirrors.flatMap((mirror) => (mirror.location ? [mirror.location] : []));
-  return {
-    ...(entry.insecure ? { insecure: true } : {}),
-    ...(entry.blocked ? { blocked: true } : {}),
-    ...(entry.location && entry.location !== host ? { location: entry.location } : {}),
-    ...(mirrors.length > 0 ? { mirrors } : {}),
-  };
+  return best;
+}
+
+function afterPrefix(name: string, prefix: string): string | undefined {
+  const slash = name.indexOf('/');
+  const path = name.slice(slash).replace(/[:@].*$/, '');
+  if (prefix.startsWith('*.')) {
+    const [, host = '', port = ''] = /^(.*?)(:\d+)?$/.exec(name.slice(0, slash)) ?? [];
+    return host.endsWith(prefix.slice(1)) ? port + path : undefined;
+  }
+  // After a host a colon starts a port, and another port is another registry; after a path it starts the tag.
+  const separators = prefix.includes('/') ? /^(?:$|[/:@])/ : /^(?:$|\/)/;
+  const rest = name.slice(prefix.length);
+  return name.startsWith(prefix) && separators.test(rest) ? rest.replace(/[:@].*$/, '') : undefined;
 }
 
 async function configFiles(env: NodeJS.ProcessEnv): Promise<string[]> {
   if (env['CONTAINERS_REGISTRIES_CONF']) {
     return [env['CONTAINERS_REGISTRIES_CONF']];
   }
-  const user = join(env['XDG_CONFIG_HOME'] ?? join(env['HOME'] ?? homedir(), '.config'), 'containers');
-  const own = await readFile(join(user, 'registries.conf')).then(
-    () => true,
-    () => false,
-  );
-  const main = join(own ? user : '/etc/containers', 'registries.conf');
-  const more: string[] = [];
-  for (const folder of ['/etc/containers/registries.conf.d', join(user, 'registries.conf.d')]) {
-    const names = await readdir(folder).catch(() => [] as string[]);
-    more.push(
-      ...names
-        .filter((name) => name.endsWith('.conf'))
-        .sort()
-        .map((name) => join(folder, name)),
-    );
+  const user = join(env['XDG_CONFIG_HOME'] || join(env['HOME'] || homedir(), '.config'), 'containers');
+  const own = join(user, 'registries.conf');
+  if ((await readIfThere(own)) !== undefined) {
+    return [own, ...(await dropIns(user))];
   }
-  return [main, ...more];
+  const system = '/etc/containers';
+  return [join(system, 'registries.conf'), ...(await dropIns(system)), ...(await dropIns(user))];
 }
 
-/** The `[[registry]]` tables of the file: the part of TOML that such files use, and everything else passed over. */
-export function parseRegistriesConf(text: string): Entry[] {
-  const entries: Entry[] = [];
-  let target: Record<string, unknown> = {};
-  for (const line of text.split('\n')) {
-    const header = /^\s*\[+\s*([\w.-]+)\s*\]+\s*(?:#.*)?$/.exec(line)?.[1];
-    if (header === 'registry') {
-      const entry: Entry = { mirrors: [] };
-      entries.push(entry);
-      target = entry as unknown as Record<string, unknown>;
-    } else if (header === 'registry.mirror') {
-      target = {};
-      entries.at(-1)?.mirrors.push(target);
-    } else if (header !== undefined) {
-      target = {};
-    } else {
-      readSetting(line, target);
+async function dropIns(folder: string): Promise<string[]> {
+  const path = join(folder, 'registries.conf.d');
+  const names = await readdir(path).catch(() => [] as string[]);
+  return names
+    .filter((name) => name.endsWith('.conf'))
+    .sort()
+    .map((name) => join(path, name));
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await unlessMissing(readFile(path, 'utf8'));
+  } catch (error) {
+    if (['ENOTDIR', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) {
+      return undefined;
     }
-  }
-  return entries;
-}
-
-function readSetting(line: string, target: Record<string, unknown>): void {
-  const match = /^\s*(prefix|location|insecure|blocked)\s*=\s*(?:"([^"\\]*)"|'([^']*)'|(true|false))\s*(?:#.*)?$/.exec(
-    line,
-  );
-  if (!match) {
-    return;
-  }
-  const key = match[1]!;
-  const isFlag = key === 'insecure' || key === 'blocked';
-  const text = match[2] ?? match[3];
-  if (isFlag && match[4] !== undefined) {
-    target[key] = match[4] === 'true';
-  } else if (!isFlag && text !== undefined) {
-    target[key] = text;
+    throw storeError(error, `read ${path}`);
   }
 }

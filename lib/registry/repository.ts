@@ -98,7 +98,7 @@ export class Repository {
   }
 
   #request(connection: Connection, path: string, doing: string, signal: AbortSignal | undefined): RegistryRequest {
-    const name = `${connection.endpoint.prefix}${this.name}`;
+    const name = connection.endpoint.repository;
     return { path: `${name}/${path}`, scope: `repository:${name}:pull`, doing, ...(signal ? { signal } : {}) };
   }
 

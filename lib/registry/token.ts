@@ -14,6 +14,7 @@ const noOauth = new Set([400, 401, 404, 405]);
 export interface TokenRequest {
   realm: URL;
   service?: string;
+  /** One, or several with a space between them. */
   scope: string;
   auth?: RegistryAuth;
   registry: TrustedOrigin;
@@ -73,7 +74,7 @@ async function get(sender: HttpSender, request: TokenRequest): Promise<HttpRespo
   if (request.service !== undefined) {
     url.searchParams.set('service', request.service);
   }
-  for (const scope of request.scope === '' ? [] : [request.scope]) {
+  for (const scope of request.scope.split(' ').filter(Boolean)) {
     url.searchParams.append('scope', scope);
   }
   const { username, password } = request.auth ?? {};

@@ -1,4 +1,4 @@
-export type BlobPhase = 'resolving' | 'downloading' | 'verifying' | 'extracting' | 'exists' | 'done';
+export type BlobPhase = 'resolving' | 'downloading' | 'verifying' | 'extracting' | 'uploading' | 'exists' | 'done';
 
 export interface BlobProgress {
   phase: BlobPhase;

@@ -19,7 +19,16 @@ test('tells what it is', async () => {
   expect((await bed.runtime.image(image.id.slice(7, 19))).id).toBe(image.id);
   expect((await bed.runtime.images()).map(({ id }) => id)).toEqual([image.id]);
   await expect(bed.runtime.image('nothing-here')).rejects.toMatchObject({ code: 'ERR_IMAGE_NOT_FOUND' });
-  await expect(image.push()).rejects.toMatchObject({ code: 'ERR_NOT_IMPLEMENTED' });
+});
+
+test('is pushed under any name, with what the Runtime knows of its registries', async () => {
+  const image = await bed.runtime.image(bed.busybox);
+  await image.push(`${bed.registry.host}/pushed/box:1`);
+  expect(bed.registry.manifest('pushed/box', '1')?.length).toBeGreaterThan(0);
+  await expect(image.push('x:1', { atuh: {} } as never)).rejects.toMatchObject({
+    code: 'ERR_INVALID_OPTION',
+    details: { option: 'atuh', meant: 'auth' },
+  });
 });
 
 test('gets another name, is not removed from under a container, and goes with all that only it had', async () => {

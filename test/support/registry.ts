@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 import { digestOf } from '../../lib/oci/digest';
 import type { BuiltImage } from './random-image';
+import { Uploads } from './registry-uploads';
 
 /** What the registry does wrong, or asks for. Each may be changed at any time. */
 export interface RegistryFaults {
@@ -44,20 +46,31 @@ export interface SeenRequest {
 export class TestRegistry {
   faults: RegistryFaults = {};
   readonly seen: SeenRequest[] = [];
+  /** What it is pushed to with. */
+  readonly uploads: Uploads;
   readonly #server: Server;
   readonly #manifests = new Map<string, Buffer>();
   readonly #blobs = new Map<string, Buffer>();
-  readonly #tokens = new Map<string, number>();
+  /** Blobs that were pushed are in their repository alone, under `repository digest`; others are in all. */
+  readonly #pushed = new Map<string, Buffer>();
+  readonly #tokens = new Map<string, { endsAt: number; scopes: string[] }>();
   #issued = 0;
 
-  private constructor() {
-    this.#server = createServer((request, response) => {
+  private constructor(tls?: ServerOptions) {
+    this.uploads = new Uploads(
+      () => `http://${this.host}`,
+      (repository, digest, bytes) => this.#pushed.set(`${repository} ${digest}`, bytes),
+      (repository, digest) => this.blob(repository, digest),
+    );
+    const listener = (request: IncomingMessage, response: ServerResponse): void => {
       this.#handle(request, response).catch(() => response.destroy());
-    });
+    };
+    this.#server = tls ? createTlsServer(tls, listener) : createServer(listener);
   }
 
-  static async start(): Promise<TestRegistry> {
-    const registry = new TestRegistry();
+  /** @param tls key, certificate and what else https.createServer takes; without it plain http is spoken */
+  static async start(tls?: ServerOptions): Promise<TestRegistry> {
+    const registry = new TestRegistry(tls);
     await new Promise<void>((resolve) => registry.#server.listen(0, '127.0.0.1', resolve));
     return registry;
   }
@@ -92,15 +105,33 @@ export class TestRegistry {
     return digest;
   }
 
+  /** What a repository has under a digest. */
+  blob(repository: string, digest: string): Buffer | undefined {
+    return this.#pushed.get(`${repository} ${digest}`) ?? this.#blobs.get(digest);
+  }
+
+  manifest(repository: string, tagOrDigest: string): Buffer | undefined {
+    return this.#manifests.get(`${repository}:${tagOrDigest}`);
+  }
+
   /** How many requests had a path that matches. */
   count(path: RegExp): number {
     return this.seen.filter((request) => path.test(request.path)).length;
+  }
+
+  /** Nothing is in it any more. */
+  clear(): void {
+    this.reset();
+    this.#blobs.clear();
+    this.#pushed.clear();
+    this.#manifests.clear();
   }
 
   reset(): void {
     this.faults = {};
     this.seen.length = 0;
     this.#tokens.clear();
+    this.uploads.reset();
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -119,7 +150,7 @@ export class TestRegistry {
     }
     if (url.pathname === '/token') {
       await this.#token(request, url, response);
-    } else if (!this.#authorized(request)) {
+    } else if (!this.#authorized(request, url)) {
       this.#challenge(url, response);
     } else if (url.pathname === '/v2/') {
       response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
@@ -129,19 +160,49 @@ export class TestRegistry {
   }
 
   async #content(request: IncomingMessage, url: URL, response: ServerResponse): Promise<void> {
+    const upload = /^\/v2\/(.+)\/blobs\/uploads\/([^/]*)$/.exec(url.pathname);
+    if (upload) {
+      const [, repository = '', id = ''] = upload;
+      const mayMountFrom = (from: string): boolean => this.#mayUse(request, `repository:${from}:pull`);
+      await this.uploads.handle(request, url, response, repository, id, mayMountFrom);
+      return;
+    }
     const match = /^\/v2\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(url.pathname);
     const [, repository = '', kind, name = ''] = match ?? [];
-    if (kind === 'manifests') {
+    if (kind === 'manifests' && request.method === 'PUT') {
+      await this.#putManifest(request, response, repository, name);
+    } else if (kind === 'manifests') {
       this.#manifest(this.#manifests.get(`${repository}:${name}`), response);
-    } else if (kind === 'blobs' && this.#blobs.has(name)) {
+    } else if (kind === 'blobs' && this.blob(repository, name)) {
       if (this.faults.redirectBlobs !== undefined) {
         response.writeHead(307, { location: `${this.faults.redirectBlobs}${url.pathname}` }).end();
       } else {
-        await this.#blob(this.#blobs.get(name)!, request, response);
+        await this.#blob(this.blob(repository, name)!, request, response);
       }
     } else {
       this.#notFound(response, 'BLOB_UNKNOWN');
     }
+  }
+
+  async #putManifest(
+    request: IncomingMessage,
+    response: ServerResponse,
+    repository: string,
+    name: string,
+  ): Promise<void> {
+    const bytes = await bodyOf(request);
+    const { config, layers } = JSON.parse(bytes.toString()) as { config: Named; layers: Named[] };
+    const missing = [config, ...layers].some(({ digest }) => !this.blob(repository, digest));
+    if (missing || (name.includes(':') && name !== digestOf(bytes))) {
+      response
+        .writeHead(400, { 'content-type': 'application/json' })
+        .end(`{"errors":[{"code":"${missing ? 'MANIFEST_BLOB_UNKNOWN' : 'DIGEST_INVALID'}"}]}`);
+      return;
+    }
+    this.#manifests.set(`${repository}:${name}`, bytes);
+    this.#manifests.set(`${repository}:${digestOf(bytes)}`, bytes);
+    const digest = this.uploads.faults.manifestDigest ?? digestOf(bytes);
+    response.writeHead(201, { 'docker-content-digest': digest }).end();
   }
 
   #manifest(bytes: Buffer | undefined, response: ServerResponse): void {
@@ -205,13 +266,28 @@ export class TestRegistry {
     }
   }
 
-  #authorized(request: IncomingMessage): boolean {
+  #authorized(request: IncomingMessage, url: URL): boolean {
     const { auth } = this.faults;
     const header = request.headers.authorization ?? '';
     if (auth === 'basic') {
       return header === this.#basic();
     }
-    return auth !== 'bearer' || (this.#tokens.get(header.replace(/^Bearer /, '')) ?? 0) > Date.now();
+    const repository = /^\/v2\/(.+)\/(?:manifests|blobs)\//.exec(url.pathname)?.[1];
+    const writes = request.method !== 'GET' && request.method !== 'HEAD';
+    return (
+      auth !== 'bearer' || this.#mayUse(request, `repository:${repository}:pull${writes ? ',push' : ''}`, !repository)
+    );
+  }
+
+  /** True when the request's token is alive and for this, or for more of the same repository. */
+  #mayUse(request: IncomingMessage, scope: string, any = false): boolean {
+    const token = this.#tokens.get((request.headers.authorization ?? '').replace(/^Bearer /, ''));
+    if (this.faults.auth !== 'bearer') {
+      return true;
+    }
+    return (
+      token !== undefined && token.endsAt > Date.now() && (any || token.scopes.some((one) => one.startsWith(scope)))
+    );
   }
 
   #challenge(url: URL, response: ServerResponse): void {
@@ -228,16 +304,15 @@ export class TestRegistry {
   async #token(request: IncomingMessage, url: URL, response: ServerResponse): Promise<void> {
     const { username, password, oauth, tokenLifetimeSeconds = 300, tellExpiry = true } = this.faults;
     let allowed = username === undefined || request.headers.authorization === this.#basic();
+    let scopes = url.searchParams.getAll('scope');
     if (request.method === 'POST') {
-      const chunks: Buffer[] = [];
-      for await (const chunk of request) {
-        chunks.push(chunk as Buffer);
-      }
+      const body = await bodyOf(request);
       if (!oauth) {
         this.#notFound(response, 'UNSUPPORTED');
         return;
       }
-      const form = new URLSearchParams(Buffer.concat(chunks).toString());
+      const form = new URLSearchParams(body.toString());
+      scopes = form.get('scope')?.split(' ') ?? [];
       allowed =
         form.get('refresh_token') === password ||
         (form.get('username') === username && form.get('password') === password);
@@ -247,7 +322,7 @@ export class TestRegistry {
       return;
     }
     const token = `token-${++this.#issued}`;
-    this.#tokens.set(token, Date.now() + tokenLifetimeSeconds * 1000);
+    this.#tokens.set(token, { endsAt: Date.now() + tokenLifetimeSeconds * 1000, scopes });
     const answer = { token, ...(tellExpiry ? { expires_in: tokenLifetimeSeconds } : {}) };
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
   }
@@ -261,4 +336,16 @@ export class TestRegistry {
       .writeHead(404, { 'content-type': 'application/json' })
       .end(JSON.stringify({ errors: [{ code, message: 'not found' }] }));
   }
+}
+
+interface Named {
+  digest: string;
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) {
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks);
 }

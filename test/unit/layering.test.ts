@@ -13,7 +13,7 @@ const library: Order = {
     ['native/', 'oci/'],
     ['registry/', 'store/', 'network/'],
     ['layers/'],
-    ['pull/', 'run/', 'archive/'],
+    ['pull/', 'push/', 'run/', 'archive/'],
     ['image.ts', 'image-access.ts', 'container.ts', 'filters.ts', 'networks.ts', 'volumes.ts', 'runtime-options.ts'],
     ['engine.ts'],
     ['runtime.ts'],

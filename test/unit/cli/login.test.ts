@@ -24,16 +24,20 @@ test('login with -p warns, and without a server means Docker Hub', async () => {
   expect(runtime.calls).toEqual([['login', 'docker.io', { username: 'me', password: 'x' }]]);
 });
 
-test.each([[['login']], [['login', '-u', 'me']], [['login', '-u', 'me', '-p', 'x', '--password-stdin']]])(
-  '%j is refused, and nobody is asked',
-  async (argv) => {
-    const runtime = fakeRuntime();
-    const { status, stderr } = await runCli(argv, runtime);
-    expect(status).not.toBe(0);
-    expect(stderr).toMatch(/login/);
-    expect(runtime.calls).toEqual([]);
-  },
-);
+test.each([
+  [['login']],
+  [['login', '--password-stdin']],
+  [['login', '-u', 'me']],
+  [['login', '-u', '', '-p', 'x']],
+  [['login', '-u', 'me', '-p', '']],
+  [['login', '-u', 'me', '-p', 'x', '--password-stdin']],
+])('%j is refused, and nobody is asked', async (argv) => {
+  const runtime = fakeRuntime();
+  const { status, stderr } = await runCli(argv, runtime);
+  expect(status).not.toBe(0);
+  expect(stderr).toMatch(/login/);
+  expect(runtime.calls).toEqual([]);
+});
 
 test('logout says which credentials went', async () => {
   const runtime = fakeRuntime();

@@ -90,6 +90,14 @@ describe('manifests', () => {
     await expect((await open()).getManifest('1')).rejects.toEqual(coded('ERR_INVALID_IMAGE', /came as/));
   });
 
+  it('with an endless error are answered all the same', async () => {
+    const headers = { 'content-type': 'application/json' };
+    registry.faults.respond = [
+      { path: /manifests/, times: 1, status: 404, headers, body: '['.repeat(2 * 1024 * 1024) },
+    ];
+    await expect((await open()).getManifest('1')).rejects.toEqual(coded('ERR_IMAGE_NOT_FOUND'));
+  });
+
   it('that are not there, or endless, are typed errors', async () => {
     await expect((await open()).getManifest('2')).rejects.toEqual(coded('ERR_IMAGE_NOT_FOUND', /MANIFEST_UNKNOWN/));
     registry.faults.respond = [{ path: /manifests/, times: 1, status: 200, body: ' '.repeat(5 * 1024 * 1024) }];
@@ -140,6 +148,19 @@ describe('blobs', () => {
       coded('ERR_REGISTRY_UNREACHABLE', /more tries brought nothing/),
     );
     expect(registry.count(/blobs/)).toBe(4);
+  });
+
+  it('that name other places are fetched from the registry, and from nowhere else', async () => {
+    const elsewhere = await TestRegistry.start();
+    try {
+      const foreign = { ...descriptorOf(randomBytes(seededRandom(4), 100)), urls: [`http://${elsewhere.host}/layer`] };
+      await expect(
+        (await open({ credentials: { username: 'u', password: 'p' } })).getSmallBlob(foreign),
+      ).rejects.toEqual(coded('ERR_IMAGE_NOT_FOUND'));
+      expect(elsewhere.seen).toEqual([]);
+    } finally {
+      await elsewhere.stop();
+    }
   });
 
   it('of another size than promised fail', async () => {
@@ -236,6 +257,72 @@ describe('credentials', () => {
     expect(registry.seen.filter((request) => request.path === '/token').map((request) => request.method)).toEqual(
       oauth ? ['POST'] : ['POST', 'GET'],
     );
+  });
+
+  it.each([400, 401, 404, 405])('by the older way, where OAuth is answered with %i', async (status) => {
+    registry.faults = { auth: 'bearer', username: 'u', password: 'p', oauth: true };
+    registry.faults.respond = [{ path: /^\/token$/, times: 1, status }];
+    await (await open({ credentials: { username: 'u', password: 'p' } })).getManifest('1');
+    expect(registry.seen.filter(({ path }) => path === '/token').map(({ method }) => method)).toEqual(['POST', 'GET']);
+  });
+
+  it('with what token servers call an access_token, and for as long as they say', async () => {
+    registry.faults = { auth: 'bearer' };
+    const answer = { path: /^\/token$/, times: 1, status: 200, headers: { 'content-type': 'application/json' } };
+    registry.faults.respond = [{ ...answer, body: '{"access_token":"unknown-here","expires_in":300}' }];
+    await (await open()).getManifest('1');
+    // The registry refused that one, and got another.
+    expect(registry.seen.map(({ headers }) => headers.authorization)).toContain('Bearer unknown-here');
+    expect(registry.count(/^\/token$/)).toBe(2);
+  });
+
+  it('take the challenge from /v2/ where the real request is refused without one', async () => {
+    registry.faults = { auth: 'bearer' };
+    registry.faults.respond = [{ path: /manifests/, times: 1, status: 401 }];
+    await (await open()).getManifest('1');
+    expect(registry.count(/manifests/)).toBe(2);
+  });
+
+  it.each([
+    ['{"expires_in":60}', /without a token/],
+    ['{"token":"a b"}', /without a token/],
+    ['no json', /without a token/],
+    [`{"token":"${'x'.repeat(1024 * 1024)}"}`, /a token of more than 1048576 bytes/],
+  ])('fail on a token server that answers %.20s', async (body, message) => {
+    registry.faults = { auth: 'bearer' };
+    registry.faults.respond = [{ path: /^\/token$/, times: 9, status: 200, body }];
+    await expect((await open()).getManifest('1')).rejects.toEqual(
+      expect.objectContaining({
+        code: expect.stringMatching(/^ERR_REGISTRY/),
+        message: expect.stringMatching(message),
+      }),
+    );
+  });
+
+  it('give the password to no server that the token server sends it on to', async () => {
+    const other = await TestRegistry.start();
+    try {
+      registry.faults = { auth: 'bearer', username: 'u', password: 'p' };
+      const headers = { location: `http://${other.host}/token` };
+      registry.faults.respond = [
+        { path: /^\/token$/, times: 1, status: 404 },
+        { path: /^\/token$/, times: 1, status: 307, headers },
+      ];
+      await (await open({ credentials: { username: 'u', password: 'p' } })).getManifest('1').catch(() => undefined);
+      expect(other.seen.map((request) => request.headers.authorization)).toEqual([undefined]);
+    } finally {
+      await other.stop();
+    }
+  });
+
+  it('are not asked for by POST twice where a redirect would carry the password on', async () => {
+    registry.faults = { auth: 'bearer', username: 'u', password: 'p' };
+    const headers = { location: 'https://evil.test/token' };
+    registry.faults.respond = [{ path: /^\/token$/, times: 9, status: 307, headers }];
+    await expect((await open({ credentials: { username: 'u', password: 'p' } })).getManifest('1')).rejects.toEqual(
+      coded('ERR_REGISTRY', /answered 307/),
+    );
+    expect(registry.count(/^\/token$/)).toBe(1);
   });
 
   it('by identity and by registry token', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { parseChallenges } from '../../../lib/registry/challenge';
 import { findCredentials } from '../../../lib/registry/credentials';
-import { parseRegistriesConf } from '../../../lib/registry/registries-conf';
+import { parseRegistriesConf } from '../../../lib/registry/registries-conf-parser';
 import { again, fuzzTimeoutMs, mutate, onlyTypedErrors, pick } from '../../support/fuzz';
 import { removeFolder, temporaryFolder } from '../../support/temporary-folder';
 
@@ -46,8 +46,8 @@ describe('what stands in a header or in somebody’s file gives a value or a typ
       ].join('\n');
       await again(5000, async () => {
         const text = mutate(file).toString();
-        const entries = await onlyTypedErrors(text, () => parseRegistriesConf(text));
-        for (const { prefix, location, mirrors } of entries!) {
+        const entries = await onlyTypedErrors(text, () => parseRegistriesConf(text, 'registries.conf'));
+        for (const { prefix, location, mirrors } of entries ?? []) {
           expect([prefix, location, ...mirrors.map((each) => each.location)].every(isText)).toBe(true);
         }
       });

@@ -1,6 +1,5 @@
 import { addressKind } from '../../../lib/registry/address';
 import { parseChallenges } from '../../../lib/registry/challenge';
-import { parseRegistriesConf } from '../../../lib/registry/registries-conf';
 import { defaultRetry, retryDelayMs } from '../../../lib/registry/retry';
 import { checkRealm, checkRedirect } from '../../../lib/registry/url-safety';
 
@@ -123,25 +122,4 @@ describe('retryDelayMs', () => {
     expect(retryDelayMs(defaultRetry, 1, '86400')).toBeUndefined();
     expect(retryDelayMs(defaultRetry, 1, 'soon')).toBeGreaterThanOrEqual(2000);
   });
-});
-
-it('reads the part of registries.conf that matters', () => {
-  const text = `
-    unqualified-search-registries = ["docker.io"]
-    [[registry]]
-    location = "docker.io" # the hub
-    [[registry.mirror]]
-    location = 'mirror.example/hub'
-    insecure = true
-    [[registry]]
-    prefix = "evil.example"
-    blocked = true
-    [aliases]
-    "x" = "y"
-    location = "not in a registry"
-  `;
-  expect(parseRegistriesConf(text)).toEqual([
-    { location: 'docker.io', mirrors: [{ location: 'mirror.example/hub', insecure: true }] },
-    { prefix: 'evil.example', blocked: true, mirrors: [] },
-  ]);
 });
