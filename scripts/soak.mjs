@@ -1,5 +1,6 @@
 // npm run soak [-- PART…]: for minutes what `npm test` does for seconds. Once per issue, with the seed and the result in its note.
 //   fuzz          every parser of untrusted bytes, DINGHY_SOAK_MINUTES each (default 2)
+//   pulls         cut at 100 offsets, killed at 100 moments, out of space at 30 sizes
 //   differential  60 random images and all real ones, each the same tree as umoci's
 //   kills         the demo killed at 100 random moments
 //   lifetimes     containers of every kind, one after the other: neither memory nor descriptors may grow
@@ -29,13 +30,26 @@ function fuzz() {
   return fuzzLane(minutes * 60).failed + stepsLane('parsers', [parsers]).failed;
 }
 
+function pulls() {
+  const args = [
+    'test/integration/pull-faults.test.ts',
+    '--selectProjects',
+    'integration',
+    '-i',
+    '--testTimeout',
+    '1200000',
+  ];
+  const env = { DINGHY_TEST_SEED: seed, DINGHY_TEST_PULL_FAULTS: 'full' };
+  return stepsLane('pulls', [{ name: 'pulls that fail', command: tool('jest'), args, env }]).failed;
+}
+
 function differential() {
   const args = ['test/integration/umoci-differential.test.ts', '--selectProjects', 'integration', '-i'];
   const env = { DINGHY_TEST_SEED: seed, DINGHY_TEST_DIFFERENTIAL: '60' };
   return stepsLane('differential', [{ name: 'as umoci unpacks', command: tool('jest'), args, env }]).failed;
 }
 
-const parts = { fuzz, differential, kills, lifetimes };
+const parts = { fuzz, pulls, differential, kills, lifetimes };
 const names = chosen('part', parts);
 ready('test');
 console.log(`seed ${seed}`);

@@ -155,7 +155,7 @@ TEST_CASE("a stream comes out without its compression, within the limits") {
   limits.bytes = 1000;
   auto bomb = layer::inflate_all(input, output, limits);
   REQUIRE(!bomb.ok());
-  CHECK(bomb.failure().step == "limit");
+  CHECK(bomb.failure().step == "limit bytes");
   close(input);
   close(output);
 }

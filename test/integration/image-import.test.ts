@@ -91,7 +91,7 @@ test('gzip and zstd stay as they were given; the image is the same but for its b
   const progress: Progress[] = [];
   const zipped = await bed.runtime.import(file, { message: 'by hand', onProgress: (each) => progress.push(each) });
   expect(zipped.layers).toEqual([digestOf(archive)]);
-  expect(await zipped.history()).toMatchObject([{ comment: 'by hand', size: gzipSync(archive).length }]);
+  expect(await zipped.history()).toMatchObject([{ comment: 'by hand', size: archive.length }]);
   expect(progress.at(-1)).toMatchObject({ phase: 'done', current: gzipSync(archive).length });
   expect(progress.some(({ phase, total }) => phase === 'extracting' && total === gzipSync(archive).length)).toBe(true);
   const zstd = spawnSync('zstd', ['-qc'], { input: archive, maxBuffer: 1 << 28 }).stdout;
