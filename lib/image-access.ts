@@ -31,6 +31,7 @@ import type * as Verify from './pull/verify';
 import type { Damage } from './pull/verify';
 import type { RegistryClientOptions } from './registry/client';
 import type * as Push from './push/push';
+import { KnownRegistries } from './registry/known-registries';
 import type * as Login from './registry/login';
 import { removeTrees } from './run/clean';
 import type { RunContext } from './run/context';
@@ -71,6 +72,7 @@ export class ImageAccess {
   readonly #options: ImageAccessOptions;
   readonly #limits: SettledUnpackLimits;
   readonly #context: () => Promise<RunContext>;
+  readonly #known = new KnownRegistries();
   #ready = new Map<string, ReadyImage>();
   #readyStamp = '';
 
@@ -290,9 +292,9 @@ export class ImageAccess {
     return ready;
   }
 
-  get #registries(): Pick<ImageAccessOptions, 'registries'> {
+  get #registries(): Pick<ImageAccessOptions, 'registries' | 'known'> {
     const { registries } = this.#options;
-    return registries ? { registries } : {};
+    return { known: this.#known, ...(registries ? { registries } : {}) };
   }
 
   async #find(image: string, platform: string | undefined): Promise<StoredImage | undefined> {

@@ -6,6 +6,7 @@ import { findCredentials, type RegistryAuth } from './credentials';
 import { type Endpoint, type EndpointOptions, pullEndpoints, pushEndpoint, type RegistrySettings } from './endpoint';
 import { responseError } from './errors';
 import { discard, HttpSender } from './http';
+import type { KnownRegistries } from './known-registries';
 import { PushTarget } from './push-target';
 import { Repository } from './repository';
 import { readRegistriesConf } from './registries-conf';
@@ -18,6 +19,8 @@ export interface RegistryClientOptions {
   auth?: Readonly<Record<string, RegistryAuth>>;
   env?: NodeJS.ProcessEnv;
   retry?: Partial<RetryPolicy>;
+  /** What is found out about registries is kept there for the next client. */
+  known?: KnownRegistries;
   /** Of uploads, where the registry asks for no larger ones. */
   chunkBytes?: number;
 }
@@ -80,7 +83,7 @@ export class RegistryClient {
   }
 
   #connect(endpoint: Endpoint, registry: string, auth: RegistryAuth | undefined): Connection {
-    const { env = process.env, auth: known } = this.#options;
+    const { env = process.env, auth: given, known } = this.#options;
     const isMirror = endpoint.mirrorOf !== undefined;
     // What proves itself to the upstream is never shown to a mirror, which has credentials of its own or none.
     const host = isMirror ? endpoint.host : registry;
@@ -91,7 +94,8 @@ export class RegistryClient {
       // There is somebody else to ask, so a mirror isn't waited for.
       retry: isMirror ? { ...this.#policy, tries: Math.min(this.#policy.tries, 2) } : this.#policy,
       credentials: async (signal) =>
-        explicit ?? findCredentials(host, endpoint.repository, { ...(known ? { auth: known } : {}), env }, signal),
+        explicit ?? findCredentials(host, endpoint.repository, { ...(given ? { auth: given } : {}), env }, signal),
+      ...(known ? { known } : {}),
     });
   }
 

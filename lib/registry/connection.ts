@@ -6,6 +6,7 @@ import type { RegistryAuth } from './credentials';
 import type { Endpoint } from './endpoint';
 import { isCertificateFault, requestError } from './errors';
 import { discard, type HttpBody, type HttpMethod, type HttpResponse, type HttpSender, networkErrorCode } from './http';
+import type { KnownRegistries, RegistryManner } from './known-registries';
 import { isRetryableNetworkError, isRetryableStatus, retryDelayMs, type RetryPolicy } from './retry';
 import { SharedTask } from './shared-task';
 import { checkRedirect, type TrustedOrigin } from './url-safety';
@@ -15,6 +16,8 @@ export interface ConnectionOptions {
   endpoint: Endpoint;
   retry: RetryPolicy;
   credentials: (signal: AbortSignal) => Promise<RegistryAuth | undefined>;
+  /** What earlier clients found out. */
+  known?: KnownRegistries;
 }
 
 export interface RegistryRequest {
@@ -38,6 +41,8 @@ export interface RegistryRequest {
 interface Ready {
   registry: TrustedOrigin;
   authenticator: Authenticator;
+  /** It was not asked now: it may have changed. */
+  remembered: boolean;
 }
 
 const log = createLog('registry');
@@ -63,10 +68,20 @@ export class Connection {
     let refreshed = false;
     for (let attempt = 1; ; attempt++) {
       let wait: number | undefined;
+      let remembered = false;
       try {
-        const { registry, authenticator } = await this.#connect(doing, signal);
+        const ready = await this.#connect(doing, signal);
+        const { registry, authenticator } = ready;
+        remembered = ready.remembered;
         const authorization = await authenticator.authorization(scope, signal);
         const response = await this.#follow(registry, request, authorization);
+        if (response.status === 401 && remembered && response.header('www-authenticate') === undefined) {
+          // Some say only at a ping what they want (gcr.io).
+          attempt--;
+          await discard(response);
+          this.#forget();
+          continue;
+        }
         if (response.status === 401 && !refreshed && authorization?.startsWith('Basic ') !== true) {
           // The token ran out, or this registry asks only on the real request.
           refreshed = true;
@@ -87,6 +102,11 @@ export class Connection {
       } catch (error) {
         if (signal?.aborted) {
           throw error;
+        }
+        if (remembered && !request.once && networkErrorCode(error) !== undefined) {
+          attempt--;
+          this.#forget();
+          continue;
         }
         const passing = !request.once && isRetryableNetworkError(networkErrorCode(error));
         wait = passing ? retryDelayMs({ ...this.#options.retry, tries: 3 }, attempt) : undefined;
@@ -160,8 +180,17 @@ export class Connection {
     return this.#ready.wait(signal);
   }
 
+  #forget(): void {
+    this.#options.known?.forget(this.endpoint);
+    this.#ready = undefined;
+  }
+
   /** GET /v2/ tells which scheme is spoken and which credentials are wanted (distribution-spec, "Determining Support"). */
   async #ping(doing: string, signal: AbortSignal): Promise<Ready> {
+    const manner = this.#options.known?.get(this.endpoint);
+    if (manner) {
+      return this.#readyFor(manner, true);
+    }
     let failure: unknown;
     for (const base of this.endpoint.bases) {
       try {
@@ -178,19 +207,30 @@ export class Connection {
   }
 
   async #pingAt(base: URL, signal: AbortSignal): Promise<Ready> {
-    const { sender, endpoint, credentials } = { ...this.#options, endpoint: this.endpoint };
-    const response = await sender.send({ url: base, tls: endpoint.tls, signal });
+    const { endpoint } = this;
+    const response = await this.#options.sender.send({ url: base, tls: endpoint.tls, signal });
     await discard(response);
     if (response.status === 400 && base.protocol === 'http:' && endpoint.bases.length > 1) {
       throw new DinghyError({ code: 'ERR_REGISTRY', message: `${endpoint.host} does not speak plain http` });
     }
-    const registry: TrustedOrigin = { url: base, insecure: endpoint.insecure };
-    const authenticator = new Authenticator({ sender, registry, tls: endpoint.tls, credentials });
-    if (response.status === 401) {
-      authenticator.challenge(response.header('www-authenticate'));
-    }
     log('%s: /v2/ answered %d over %s', endpoint.host, response.status, base.protocol);
-    return { registry, authenticator };
+    const challenge = response.status === 401 ? response.header('www-authenticate') : undefined;
+    const manner = { url: base, ...(challenge === undefined ? {} : { challenge }) };
+    if (response.status === 200 || response.status === 401) {
+      this.#options.known?.set(endpoint, manner);
+    }
+    return this.#readyFor(manner, false);
+  }
+
+  #readyFor({ url, challenge }: RegistryManner, remembered: boolean): Ready {
+    const { sender, credentials } = this.#options;
+    const { insecure, tls } = this.endpoint;
+    const registry: TrustedOrigin = { url, insecure };
+    const authenticator = new Authenticator({ sender, registry, tls, credentials });
+    if (challenge !== undefined) {
+      authenticator.challenge(challenge);
+    }
+    return { registry, authenticator, remembered };
   }
 }
 

@@ -3,6 +3,7 @@
 import { readdirSync } from 'node:fs';
 
 import { pullImage } from '../../lib/pull/pull';
+import { verifyStore } from '../../lib/pull/verify';
 import { Store } from '../../lib/store/store';
 import { PullProgram, startProgram } from '../support/pull-program';
 import { buildImage, buildLayer, randomBytes, seededRandom } from '../support/random-image';
@@ -53,10 +54,9 @@ const pull = async (store: Store): Promise<string> =>
 async function expectRecovery(): Promise<void> {
   const store = new Store({ root: program.root });
   await store.open();
-  for (const digest of await store.blobs.list()) {
-    expect(await store.blobs.verify(digest)).toBe(true);
-  }
+  expect(await verifyStore({ store }, { repair: false })).toEqual([]);
   expect(await pull(store)).toBe(image.configDigest);
+  expect(await verifyStore({ store }, { repair: false })).toEqual([]);
   for (const { diffId } of image.layers) {
     expect(await store.layers.get(diffId)).toMatchObject({ entries: 40 });
   }

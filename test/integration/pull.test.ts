@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { digestOf } from '../../lib/oci/digest';
 import { type PullParts, pullImage } from '../../lib/pull/pull';
 import type { BlobProgress } from '../../lib/util/progress';
+import { KnownRegistries } from '../../lib/registry/known-registries';
 import { Store } from '../../lib/store/store';
 import { buildImage, buildLayer, randomBytes, randomImage, seededRandom } from '../support/random-image';
 import { TestRegistry } from '../support/registry';
@@ -84,6 +85,33 @@ describe('a pull', () => {
     expect(phases.map((progress) => progress.phase)).toEqual(['resolving', 'exists']);
     await pullImage(reference, parts(), { force: true });
     expect(registry.seen).toHaveLength(7); // ping, manifest
+  });
+
+  it('asks a registry once how it is spoken to: an image that is here takes one request', async () => {
+    const reference = registry.addImage('app:1', randomImage(2));
+    const known = new KnownRegistries();
+    const shared = parts({ registry: { ...parts().registry, known } });
+    await pullImage(reference, shared);
+    registry.seen.length = 0;
+    await pullImage(reference, shared, { force: true });
+    expect(registry.seen.map(({ path }) => path)).toEqual(['/v2/app/manifests/1']);
+    // What it asks for now is found out by asking again.
+    registry.faults = { auth: 'bearer' };
+    await pullImage(reference, shared, { force: true });
+    registry.seen.length = 0;
+    await pullImage(reference, shared, { force: true });
+    expect(registry.seen.map(({ path }) => path)).not.toContain('/v2/');
+  });
+
+  it('fetches the one layer of twelve that is new', async () => {
+    const old = Array.from({ length: 11 }, (_layer, index) => buildLayer([{ name: `old-${index}`, content: 'o' }]));
+    await pullImage(registry.addImage('app:1', buildImage(old)), parts());
+    const added = buildLayer([{ name: 'new', content: 'n' }]);
+    const next = buildImage([...old, added]);
+    registry.seen.length = 0;
+    await pullImage(registry.addImage('app:2', next), parts());
+    const blobs = registry.seen.flatMap(({ path }) => /blobs\/(.+)$/.exec(path)?.[1] ?? []);
+    expect(blobs.sort()).toEqual([added.digest, next.configDigest].sort());
   });
 
   it('takes the platform asked for out of an index', async () => {
