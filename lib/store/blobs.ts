@@ -5,8 +5,9 @@ import { dirname } from 'node:path';
 
 import { DinghyError } from '../errors';
 import { digestOf, parseDigest } from '../oci/digest';
-import { ensureFolder, readChunks, storeError, syncFolder, unlessMissing, writeFileAtomically } from '../util/files';
+import { ensureFolder, readChunks, storeError, syncFolder, unlessMissing } from '../util/files';
 import type { StorePaths } from './paths';
+import { writeWithDraft } from './temporary';
 
 const maxInMemoryBytes = 4 * 1024 * 1024;
 
@@ -68,7 +69,7 @@ export class BlobStore {
     const present = await this.read(digest).catch(() => undefined);
     if (!present) {
       await this.#ensureFolder(digest);
-      await writeFileAtomically(this.path(digest), bytes, this.#paths.temporary);
+      await writeWithDraft(this.#paths, this.path(digest), bytes);
     }
     return digest;
   }

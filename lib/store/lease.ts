@@ -1,7 +1,7 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { unlessMissing } from '../util/files';
+import { storeError, unlessMissing } from '../util/files';
 import { withLock } from './locks';
 import type { StorePaths } from './paths';
 import type { TemporaryFolder } from './temporary';
@@ -30,7 +30,11 @@ export class Lease {
   async hold(digests: Iterable<string>, signal?: AbortSignal): Promise<void> {
     const text = [...digests].map((digest) => `${digest}\n`).join('');
     const work = (): Promise<void> => appendFile(join(this.#folder.path, fileName), text, { mode: 0o600 });
-    await withLock(this.#paths.lock('content'), work, { mode: 'shared', ...(signal ? { signal } : {}) });
+    try {
+      await withLock(this.#paths.lock('content'), work, { mode: 'shared', ...(signal ? { signal } : {}) });
+    } catch (error) {
+      throw storeError(error, 'note what must stay in the store');
+    }
   }
 
   /** Twice is once. */

@@ -4,9 +4,10 @@ import { DinghyError } from '../errors';
 import { type Descriptor, readDescriptor } from '../oci/descriptor';
 import { JsonReader } from '../oci/json';
 import { mediaTypes } from '../oci/media-types';
-import { unlessMissing, writeFileAtomically } from '../util/files';
+import { unlessMissing } from '../util/files';
 import { withLock } from './locks';
 import type { StorePaths } from './paths';
+import { writeWithDraft } from './temporary';
 
 /** The annotation by which readers of an OCI layout find an image (image-spec, annotations.md). */
 const refName = 'org.opencontainers.image.ref.name';
@@ -74,7 +75,7 @@ export class ReferenceStore {
       const bytes = await unlessMissing(readFile(this.#paths.index));
       const text = serialise(change(bytes ? this.#parse(bytes) : []));
       if (text !== bytes?.toString()) {
-        await writeFileAtomically(this.#paths.index, text, this.#paths.temporary);
+        await writeWithDraft(this.#paths, this.#paths.index, text);
       }
     };
     await withLock(this.#paths.lock('index'), work, signal ? { signal } : {});

@@ -13,7 +13,14 @@ import { Lease } from './lease';
 import { tryLockNow, withLock } from './locks';
 import { StorePaths } from './paths';
 import { ReferenceStore } from './references';
-import { makeTemporary, removeTree, type RemoveTree, sweepTemporary, type TemporaryFolder } from './temporary';
+import {
+  makeTemporary,
+  removeTree,
+  type RemoveTree,
+  sweepTemporary,
+  type TemporaryFolder,
+  writeWithDraft,
+} from './temporary';
 
 const log = createLog('store');
 const layoutVersion = '1.0.0';
@@ -154,11 +161,7 @@ export class Store {
   async #writeLayoutFile(): Promise<void> {
     const text = await unlessMissing(readFile(this.paths.ociLayout, 'utf8'));
     if (text === undefined) {
-      await writeFileAtomically(
-        this.paths.ociLayout,
-        JSON.stringify({ imageLayoutVersion: layoutVersion }),
-        this.paths.temporary,
-      );
+      await writeWithDraft(this.paths, this.paths.ociLayout, JSON.stringify({ imageLayoutVersion: layoutVersion }));
       await this.references.update((references) => references);
       return;
     }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { flock } from '../native/binding';
 import { createLog } from '../log';
 import { diskUsage } from '../util/disk-usage';
-import { storeError, unlessMissing } from '../util/files';
+import { storeError, unlessMissing, writeFileAtomically } from '../util/files';
 import { type HeldLock, heldLock } from './locks';
 import type { StorePaths } from './paths';
 
@@ -45,6 +45,16 @@ export async function makeTemporary(paths: StorePaths, remove: RemoveTree = remo
       return { path, lock, remove: () => (removed ??= remove(path).finally(() => lock.release())) };
     }
     await file?.close();
+  }
+}
+
+/** As writeFileAtomically; what a killed process leaves of it is swept at once, as other folders here are. */
+export async function writeWithDraft(paths: StorePaths, path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = await makeTemporary(paths);
+  try {
+    await writeFileAtomically(path, content, temporary.path);
+  } finally {
+    await temporary.remove();
   }
 }
 
