@@ -1,4 +1,4 @@
-import { Socket } from 'node:net';
+import { Socket, type SocketConstructorOpts } from 'node:net';
 
 import { DinghyError } from '../errors';
 import { closeFd, exitStatus, socketpair } from '../native/binding';
@@ -6,7 +6,7 @@ import type { ControlEvent } from '../native/control';
 import { errnoName, systemError } from '../native/errno';
 import type { ProtocolError } from '../native/protocol';
 import { startTask } from '../native/task';
-import { abortable, abortError, onAbort, sleep } from '../util/abort';
+import { abortError, Interruption, onAbort, sleep, throwIfAborted } from '../util/abort';
 import { unpackLimitNames } from './unpack-limits';
 
 export interface LayerProcessOptions {
@@ -31,7 +31,7 @@ export type LayerReply = { ok: true; [field: string]: unknown } | { ok: false; e
 export async function runLayerProcess(options: LayerProcessOptions): Promise<LayerReply> {
   const { op, signal } = options;
   const [ours, theirs] = socketpair();
-  const input = new Socket({ fd: ours, readable: false, writable: true });
+  const input = new Socket({ fd: ours, readable: false, writable: true, writableHighWaterMark: 1048576 } as SocketConstructorOpts);
   input.on('error', () => undefined); // the process tells by its reply why it stopped reading
   let task: ReturnType<typeof startTask>;
   try {
@@ -96,21 +96,26 @@ async function pump(
 ): Promise<void> {
   const iterator: AsyncIterator<Buffer> | Iterator<Buffer> =
     Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
-  const end = stopped.then(() => undefined);
+  // A source may fall silent for ever; that must not keep an answer or an abort from being heard.
+  const over = new Interruption();
+  void stopped.then(() => over.interrupt());
+  const release = onAbort(signal, () => over.interrupt());
   let whole = false;
   try {
     for (;;) {
-      // A source may fall silent for ever; that must not keep an answer or an abort from being heard.
-      const next = await abortable(Promise.race([Promise.resolve(iterator.next()), end]), signal);
+      const next = await over.wait(Promise.resolve(iterator.next()));
+      throwIfAborted(signal);
       whole = next?.done === true;
       if (!next || next.done || input.destroyed) {
         return;
       }
       if (!input.write(next.value)) {
-        await abortable(Promise.race([drained(input), end]), signal);
+        await over.wait(drained(input));
+        throwIfAborted(signal);
       }
     }
   } finally {
+    release();
     if (whole) {
       input.end();
     } else {

@@ -51,6 +51,32 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
   }
 }
 
+/**
+ * Lets a loop wait for one thing after the other and hear meanwhile that it is over. A `Promise.race` at each turn with the same
+ * promise would hang a reaction on that one every time, and keep them all.
+ */
+export class Interruption {
+  #over = false;
+  #wake = (): void => undefined;
+
+  /** What is waited for now, and what will be, is undefined. */
+  interrupt(): void {
+    this.#over = true;
+    this.#wake();
+  }
+
+  /** What `promise` gives, or undefined as soon as it is over. One at a time. */
+  wait<T>(promise: PromiseLike<T>): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#wake = () => resolve(undefined);
+      promise.then(resolve, reject);
+      if (this.#over) {
+        this.#wake();
+      }
+    });
+  }
+}
+
 /** Resolves after `milliseconds`; rejects with ABORT_ERR when the signal fires first. Keeps Node alive meanwhile. */
 export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
