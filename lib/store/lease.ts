@@ -1,4 +1,4 @@
-import { appendFile, readFile } from 'node:fs/promises';
+import { appendFile, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { storeError, unlessMissing } from '../util/files';
@@ -39,6 +39,7 @@ export class Lease {
 
   /** Twice is once. */
   async release(): Promise<void> {
+    await rm(join(this.#folder.path, fileName), { force: true });
     await this.#folder.remove();
   }
 }

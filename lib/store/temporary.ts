@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { flock } from '../native/binding';
@@ -42,9 +42,19 @@ export async function makeTemporary(paths: StorePaths, remove: RemoveTree = remo
     if (file && (await lockInPlace(file, path))) {
       const lock = heldLock(file);
       let removed: Promise<number> | undefined;
-      return { path, lock, remove: () => (removed ??= remove(path).finally(() => lock.release())) };
+      return { path, lock, remove: () => (removed ??= discard(path, remove).finally(() => lock.release())) };
     }
     await file?.close();
+  }
+}
+
+/** Most are empty or have become something else by then, and `remove` may be a process. */
+async function discard(path: string, remove: RemoveTree): Promise<number> {
+  try {
+    await rmdir(path);
+    return 0;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 0 : remove(path);
   }
 }
 
