@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 
-import { closeFd, type NativeMode, socketpair, spawn, type SpawnOptions } from './binding';
+import { closeFd, type NativeMode, socketpair, spawn } from './binding';
 import { type ControlEvent, ControlConnection, type ControlRequest, Opening } from './control';
 import type { Reply } from './protocol';
 
@@ -34,16 +34,7 @@ export class WaitingTask {
   readonly #fd: number;
 
   constructor(mode: NativeMode, options: ProcessOptions) {
-    const [ours, theirs] = socketpair();
-    try {
-      this.pid = spawn(spawnOptions(mode, theirs, options)).pid;
-      this.#fd = ours;
-    } catch (error) {
-      closeFd(ours);
-      throw error;
-    } finally {
-      closeFd(theirs);
-    }
+    ({ pid: this.pid, fd: this.#fd } = spawnWithSocket(mode, options));
   }
 
   open(options: OpeningOptions): Task {
@@ -64,23 +55,25 @@ export class WaitingTask {
  */
 export function startTask(mode: NativeMode, options: ProcessOptions & OpeningOptions = {}): Task {
   const opening = new Opening(options, options.requests);
+  const { pid, fd } = spawnWithSocket(mode, options, opening.bytes);
+  return { pid, ...ControlConnection.fromDescriptor(fd, opening, options) };
+}
+
+/** `said` is in the process's socket before it starts; `fd` is the other end. */
+function spawnWithSocket(mode: NativeMode, options: ProcessOptions, said?: Buffer): { pid: number; fd: number } {
   const [ours, theirs] = socketpair();
-  let pid: number;
   try {
-    writeSync(ours, opening.bytes);
-    pid = spawn(spawnOptions(mode, theirs, options)).pid;
+    if (said) {
+      writeSync(ours, said);
+    }
+    const fds = [...(options.stdio ?? [null, null, null]), theirs, ...(options.extraFds ?? [])];
+    return { pid: spawn({ mode, fds, newPidNamespace: options.newPidNamespace }).pid, fd: ours };
   } catch (error) {
     closeFd(ours);
     throw error;
   } finally {
     closeFd(theirs);
   }
-  return { pid, ...ControlConnection.fromDescriptor(ours, opening, options) };
-}
-
-function spawnOptions(mode: NativeMode, control: number, options: ProcessOptions): SpawnOptions {
-  const fds = [...(options.stdio ?? [null, null, null]), control, ...(options.extraFds ?? [])];
-  return { mode, fds, newPidNamespace: options.newPidNamespace };
 }
 
 /** One request to one process of a one-shot mode: its answer, good or bad. The process has ended or is about to. */

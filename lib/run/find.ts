@@ -5,7 +5,7 @@ import { cleanContainer, listIds, placesOnDisk } from './clean';
 import { ContainerControl } from './container-control';
 import type { RunContext } from './context';
 import { readRecord } from './record';
-import { isLocked } from './state';
+import { isLocked } from '../store/locks';
 
 /**
  * The container of this name, id, or start of an id, whoever made it.

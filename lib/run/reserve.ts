@@ -3,12 +3,11 @@ import { closeSync, mkdirSync, openSync, readlinkSync, rmSync, symlinkSync, unli
 
 import { DinghyError } from '../errors';
 import { flock } from '../native/binding';
-import { withLock } from '../store/locks';
+import { isLocked, withLock } from '../store/locks';
 import type { RunContext } from './context';
 import { randomName } from './names';
 import { type ContainerPlaces, containerPlaces } from './places';
 import { readRecord } from './record';
-import { isLocked } from './state';
 
 /** An id, a name and a folder that are this container's alone. Whoever holds `lockFd` (or inherits it) keeps it alive. */
 export interface Reservation {

@@ -4,8 +4,6 @@ import { signalName } from '../oci/signals';
 import { isLocked } from '../store/locks';
 import type { WaitResult } from './exec-result';
 
-export { isLocked };
-
 export interface PortBinding {
   hostAddress: string;
   hostPort: number;
