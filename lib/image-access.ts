@@ -15,7 +15,6 @@ import type {
   ImageRecord,
   PresentedImage,
   ProgressHandler,
-  ProgressPhase,
   PullOptions,
   PullPolicy,
   PushOptions,
@@ -23,7 +22,6 @@ import type {
 } from './image';
 import { lowerFolders } from './layers/chain';
 import { settleUnpackLimits, type SettledUnpackLimits, type UnpackLimits } from './layers/unpack-limits';
-import { createLog } from './log';
 import { choosePlatform, parsePlatform } from './oci/platform';
 import { canonicalName, parseReference } from './oci/reference';
 import type * as Pull from './pull/pull';
@@ -42,10 +40,7 @@ import type { ImportOptions } from './runtime-options';
 import type { StoredImage } from './store/images';
 import { type ImageRemoval, removeImage } from './store/removal';
 import { Store } from './store/store';
-import { abortError, onAbort, throwIfAborted } from './util/abort';
 import { checkChoice, checkOptions, invalidOption, type PlainObject } from './util/checks';
-
-const log = createLog('images');
 
 export const pullOptionNames = ['platform', 'auth', 'force', 'onProgress', 'signal'];
 const pushOptionNames = ['auth', 'onProgress', 'signal'];
@@ -155,38 +150,15 @@ export class ImageAccess {
   }
 
   async import(source: string | Readable, options: ImportOptions): Promise<StoredImage> {
-    const { signal, ...settled } = settleImport(source, options, this.#options.platform);
-    throwIfAborted(signal);
-    await this.store.open();
+    const settled = settleImport(source, options, this.#options.platform);
     const rootless = rootlessIds();
-    const failing = new AbortController();
-    const added = new Set<string>();
-    const onProgress = (phase: ProgressPhase, current: number, total?: number): void => {
-      const bytes = { current, ...(total === undefined ? {} : { total }) };
-      try {
-        options.onProgress?.({ phase, ...bytes, overall: bytes });
-      } catch (error) {
-        failing.abort(error); // called from where nobody could catch it
-      }
-    };
-    const release = onAbort(signal, () => failing.abort(abortError(signal!)));
-    const lease = await this.store.lease();
-    try {
-      const shared = { store: this.store, lease, added, limits: this.#limits, signal: failing.signal };
-      const parts = { ...shared, ...(rootless ? { rootless } : {}) };
-      const telling = (current: number, total?: number): void => onProgress('extracting', current, total);
-      const { importImage } = require('./archive/import') as typeof Import;
-      const image = await importImage(settled.source, parts, { ...settled.settings, onProgress: telling });
-      onProgress('done', image.blobs[0]!.size, image.blobs[0]!.size);
-      return image;
-    } catch (error) {
-      await lease.release();
-      await this.store.collect({ only: added }).catch((reason: unknown) => log('left what it brought: %s', reason));
-      throw failing.signal.aborted ? failing.signal.reason : error;
-    } finally {
-      release();
-      await lease.release();
-    }
+    const parts = { store: this.store, limits: this.#limits, ...(rootless ? { rootless } : {}) };
+    const { onProgress } = options;
+    const { importImage } = require('./archive/import') as typeof Import;
+    return importImage(settled.source, parts, settled.settings, {
+      ...(onProgress ? { onProgress } : {}),
+      ...(settled.signal ? { signal: settled.signal } : {}),
+    });
   }
 
   async login(registry: string, auth: RegistryAuth): Promise<void> {

@@ -12,7 +12,7 @@ export function settleImport(
   source: unknown,
   options: unknown,
   platform: string | undefined,
-): { source: ImportSource; settings: Omit<ImportSettings, 'onProgress'>; signal?: AbortSignal } {
+): { source: ImportSource; settings: ImportSettings; signal?: AbortSignal } {
   const given = checkOptions('import', options, names);
   const { reference, message, created, signal } = given;
   const wanted = given['platform'] ?? platform;

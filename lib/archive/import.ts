@@ -12,25 +12,21 @@ import { composeImage, type NewImageConfig } from '../oci/compose';
 import { digestOf } from '../oci/digest';
 import type { Platform } from '../oci/platform';
 import type { IdRange } from '../oci/spec-types';
+import { addContent, type Adding } from '../store/add-content';
 import type { StoredImage } from '../store/images';
 import type { LayerRecord } from '../store/layers';
-import type { Lease } from '../store/lease';
 import type { Store } from '../store/store';
 import { throwIfAborted } from '../util/abort';
+import type { BlobProgress } from '../util/progress';
 
 /** A root file system: the path of a tar archive or a folder, or an archive's bytes. */
 export type ImportSource = string | AsyncIterable<Buffer | string>;
 
 export interface ImportParts {
   store: Store;
-  /** Told the digests of what came into the store by this, so that it can be undone. */
-  added: Set<string>;
-  /** Keeps it meanwhile. */
-  lease: Lease;
   /** An ordinary user: owners in a folder are seen through his id map. */
   rootless?: { uid: number; gid: number; subuid?: IdRange; subgid?: IdRange };
   limits?: SettledUnpackLimits;
-  signal: AbortSignal;
 }
 
 export interface ImportSettings {
@@ -41,13 +37,16 @@ export interface ImportSettings {
   /** Stands in the history. */
   message: string;
   created: Date;
-  /** Of the archive, as it's read; `total` where that is known. */
-  onProgress: (current: number, total?: number) => void;
+}
+
+export interface ImportCall {
+  onProgress?: (progress: Omit<BlobProgress, 'digest'>) => void;
+  signal?: AbortSignal;
 }
 
 /**
- * An image of one layer, the archive's content, is in the store; its blob is the archive as it was given. The caller holds the
- * content of the store, and undoes what was added when this fails.
+ * An image of one layer, the archive's content, is in the store; its blob is the archive as it was given. When it fails or is aborted
+ * nothing of it is left.
  *
  * The archive is read as a layer is, by the same rules and limits: plain, gzip or zstd.
  * @throws ERR_ARCHIVE, ERR_LAYER, ERR_NO_SPACE, ERR_STORE, ABORT_ERR
@@ -56,10 +55,34 @@ export async function importImage(
   source: ImportSource,
   parts: ImportParts,
   settings: ImportSettings,
+  { onProgress, signal }: ImportCall = {},
 ): Promise<StoredImage> {
-  const { store, added, lease, signal } = parts;
-  const { diffId, blob } = await importLayer(source, parts, settings);
-  const { platform, created, config, message } = settings;
+  const { store } = parts;
+  throwIfAborted(signal);
+  await store.open();
+  const failing = new AbortController();
+  const tell = (phase: BlobProgress['phase'], current: number, total?: number): void => {
+    const bytes = { current, ...(total === undefined ? {} : { total }) };
+    try {
+      onProgress?.({ phase, ...bytes, overall: bytes });
+    } catch (error) {
+      failing.abort(error); // called from where nobody could catch it
+    }
+  };
+  return addContent(store, failing, signal, async (adding) => {
+    const { blob, diffId } = await importLayer(source, parts, adding, (read, total) => tell('extracting', read, total));
+    const image = await nameImage(store, settings, { blob, diffId }, adding);
+    tell('done', blob.size, blob.size);
+    return image;
+  });
+}
+
+async function nameImage(
+  store: Store,
+  { name, platform, created, config, message }: ImportSettings,
+  { diffId, blob }: Pick<LayerRecord, 'diffId' | 'blob'>,
+  { added, lease, signal }: Adding,
+): Promise<StoredImage> {
   const image = composeImage({ platform, created, config, layers: [{ diffId, blob, comment: message }] });
   const { descriptor } = image;
   await lease.hold([digestOf(image.config), descriptor.digest], signal);
@@ -70,8 +93,8 @@ export async function importImage(
   // Whiteouts, of which an archive of a whole file system should have none, hide nothing and must not show.
   await lowerFolders(store, [diffId], signal);
   throwIfAborted(signal);
-  if (settings.name !== undefined) {
-    await store.references.set(settings.name, descriptor, signal);
+  if (name !== undefined) {
+    await store.references.set(name, descriptor, signal);
   } else {
     await store.references.update((all) =>
       all.some(({ manifest }) => manifest.digest === descriptor.digest) ? all : [...all, { manifest: descriptor }],
@@ -83,10 +106,11 @@ export async function importImage(
 async function importLayer(
   source: ImportSource,
   parts: ImportParts,
-  { onProgress }: ImportSettings,
+  { added, lease, signal }: Adding,
+  onProgress: (read: number, total?: number) => void,
 ): Promise<LayerRecord> {
-  const { store, added, lease, limits, signal } = parts;
-  const opened = await openSource(source, parts);
+  const { store, limits } = parts;
+  const opened = await openSource(source, parts, signal);
   const temporary = await store.makeTemporary();
   try {
     const draft = join(temporary.path, 'blob');
@@ -106,14 +130,9 @@ async function importLayer(
       });
     }
     await lease.hold([record.blob.digest, record.diffId, ...chainIds([record.diffId])], signal);
-    // What was here before is not this call's to undo.
-    if (!(await store.blobs.has(record.blob.digest, record.blob.size))) {
-      added.add(record.blob.digest);
-    }
+    added.add(record.blob.digest);
     await store.blobs.adopt(draft, record.blob.digest);
-    if (!(await store.layers.get(record.diffId))) {
-      added.add(record.diffId);
-    }
+    added.add(record.diffId);
     await store.layers.commit(temporary.path, record);
     return record;
   } catch (error) {
@@ -131,7 +150,7 @@ interface OpenedSource {
   total?: number;
 }
 
-async function openSource(source: ImportSource, { rootless, signal }: ImportParts): Promise<OpenedSource> {
+async function openSource(source: ImportSource, { rootless }: ImportParts, signal: AbortSignal): Promise<OpenedSource> {
   if (typeof source !== 'string') {
     return { bytes: source, name: 'the stream' };
   }

@@ -1,31 +1,26 @@
-import { setMaxListeners } from 'node:events';
 import { createReadStream, type Stats } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 
-import { bringLayer } from '../layers/bring';
-import { completeImage, contentOf, layersOf } from '../layers/image-parts';
+import { bringLayers } from '../layers/bring';
+import { completeImage, contentOf } from '../layers/image-parts';
 import { withoutCompression } from '../layers/inflate';
 import type { SettledUnpackLimits } from '../layers/unpack-limits';
-import { createLog } from '../log';
 import { hostPlatform, parsePlatform, type Platform } from '../oci/platform';
+import { addContent } from '../store/add-content';
 import type { StoredImage } from '../store/images';
 import { named, type StoredReference } from '../store/references';
 import type { Store } from '../store/store';
 import type { TemporaryFolder } from '../store/temporary';
-import { abortableChunks, abortError, onAbort, throwIfAborted } from '../util/abort';
+import { abortableChunks, throwIfAborted } from '../util/abort';
 import { invalidOption } from '../util/checks';
-import { inParallel } from '../util/in-parallel';
 import { type BlobProgress, ProgressReporter } from '../util/progress';
 import { type ArchiveFiles, FolderFiles, invalidArchive, readArchiveFile } from './files';
 import { claimedName, type FoundImage } from './found-image';
 import { dockerTags, readDockerArchive } from './read-docker';
 import { readOciLayout } from './read-oci';
 import { SpooledFiles } from './spool';
-
-const log = createLog('load');
-const parallelLayers = 4;
 
 export interface LoadParts {
   store: Store;
@@ -53,42 +48,34 @@ export async function loadImages(
   throwIfAborted(signal);
   const wanted = platform === undefined ? hostPlatform() : parsePlatform(platform);
   const failing = new AbortController();
-  setMaxListeners(0, failing.signal);
   const reporter = new ProgressReporter(onProgress, (error) => failing.abort(error));
   await store.open();
-  const lease = await store.lease();
   const spool = await store.makeTemporary();
-  const stopListening = onAbort(signal, () => failing.abort(abortError(signal!)));
-  const added = new Set<string>();
   try {
-    reporter.whole('resolving');
-    const images = await findImages(await openArchive(source, spool, failing.signal), wanted);
-    await lease.hold(
-      images.flatMap(({ parts }) => contentOf(parts)),
-      failing.signal,
-    );
-    reporter.expect(images.flatMap(({ parts }) => parts.manifest.layers));
-    for (const { parts, layers } of images) {
-      await inParallel(layersOf(parts), parallelLayers, failing, ({ diffId, blob }) => {
-        const file = layers.get(blob.digest)!;
-        const from = file.ours ? { draft: file.path } : { open: () => readArchiveFile(file) };
-        const more = limits ? { limits } : {};
-        return bringLayer(diffId, blob, { store, source: from, reporter, added, signal: failing.signal, ...more });
-      });
-      await completeImage(store, parts, added, failing.signal);
-    }
-    throwIfAborted(failing.signal);
-    await store.references.update((references) => images.reduce(withImage, references), failing.signal);
-    const loaded = await Promise.all(images.map(({ parts }) => store.images.read(parts.descriptor.digest)));
-    reporter.whole('done');
-    return loaded;
-  } catch (error) {
-    await lease.release();
-    await store.collect({ only: added }).catch((reason: unknown) => log('left what it brought: %s', reason));
-    throw failing.signal.aborted ? failing.signal.reason : error;
+    return await addContent(store, failing, signal, async ({ lease, added, signal }) => {
+      reporter.whole('resolving');
+      const images = await findImages(await openArchive(source, spool, signal), wanted);
+      await lease.hold(
+        images.flatMap(({ parts }) => contentOf(parts)),
+        signal,
+      );
+      reporter.expect(images.flatMap(({ parts }) => parts.manifest.layers));
+      const bringing = { store, reporter, added, signal, ...(limits ? { limits } : {}) };
+      for (const { parts, layers } of images) {
+        await bringLayers(parts, failing, (blob) => {
+          const file = layers.get(blob.digest)!;
+          return { ...bringing, source: file.ours ? { draft: file.path } : { open: () => readArchiveFile(file) } };
+        });
+        await completeImage(store, parts, added, signal);
+      }
+      throwIfAborted(signal);
+      await store.references.update((references) => images.reduce(withImage, references), signal);
+      const loaded = await Promise.all(images.map(({ parts }) => store.images.read(parts.descriptor.digest)));
+      reporter.whole('done');
+      return loaded;
+    });
   } finally {
-    await Promise.all([lease.release(), spool.remove()]);
-    stopListening();
+    await spool.remove();
   }
 }
 

@@ -8,7 +8,9 @@ import { parseDigest } from '../oci/digest';
 import { withLock } from '../store/locks';
 import type { Store } from '../store/store';
 import { readChunks, storeError } from '../util/files';
+import { inParallel } from '../util/in-parallel';
 import type { ProgressReporter } from '../util/progress';
+import { type ImageParts, layersOf } from './image-parts';
 import { unpackLayer } from './unpack';
 import type { SettledUnpackLimits } from './unpack-limits';
 
@@ -28,12 +30,26 @@ export interface BringOptions {
   added: Set<string>;
 }
 
+// More don't make it faster: the network or the disk is the limit, and registries count connections.
+const parallelLayers = 4;
+
+/** All layers of an image, some at a time, each as `optionsFor` its blob says. The first failure aborts the others. */
+export async function bringLayers(
+  parts: ImageParts,
+  failing: AbortController,
+  optionsFor: (blob: Descriptor) => BringOptions,
+): Promise<void> {
+  await inParallel(layersOf(parts), parallelLayers, failing, ({ diffId, blob }) => {
+    return bringLayer(diffId, blob, optionsFor(blob));
+  });
+}
+
 /**
  * The layer and its blob are in the store. However many processes ask for it at once, one of them brings it and the others wait.
  * What is half there (a blob whose layer was removed, a layer that came in another compression) is completed. The caller holds a
  * lease on both.
  */
-export async function bringLayer(diffId: string, blob: Descriptor, options: BringOptions): Promise<void> {
+async function bringLayer(diffId: string, blob: Descriptor, options: BringOptions): Promise<void> {
   const { store, reporter, signal } = options;
   const lock = store.paths.lock(`layer-${parseDigest(diffId).hex}`);
   await withLock(

@@ -64,9 +64,7 @@ export async function completeImage(
     [manifest.config.digest, configBytes],
     [descriptor.digest, manifestBytes],
   ] as const) {
-    if ((await store.blobs.size(digest)) === undefined) {
-      added.add(digest);
-    }
+    added.add(digest);
     await store.blobs.write(bytes, digest);
   }
   chainIds(document.diffIds).forEach((chainId) => added.add(chainId));

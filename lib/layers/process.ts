@@ -31,7 +31,12 @@ export type LayerReply = { ok: true; [field: string]: unknown } | { ok: false; e
 export async function runLayerProcess(options: LayerProcessOptions): Promise<LayerReply> {
   const { op, signal } = options;
   const [ours, theirs] = socketpair();
-  const input = new Socket({ fd: ours, readable: false, writable: true, writableHighWaterMark: 1048576 } as SocketConstructorOpts);
+  const input = new Socket({
+    fd: ours,
+    readable: false,
+    writable: true,
+    writableHighWaterMark: 1048576,
+  } as SocketConstructorOpts);
   input.on('error', () => undefined); // the process tells by its reply why it stopped reading
   let task: ReturnType<typeof startTask>;
   try {

@@ -1,25 +1,20 @@
-import { setMaxListeners } from 'node:events';
-
 import { isDinghyError } from '../errors';
 import { lowerFolders } from '../layers/chain';
 import type { SettledUnpackLimits } from '../layers/unpack-limits';
-import { completeImage, contentOf, type ImageParts, layersOf } from '../layers/image-parts';
-import { createLog } from '../log';
+import { completeImage, contentOf, type ImageParts } from '../layers/image-parts';
 import type { Descriptor } from '../oci/descriptor';
 import { choosePlatform, hostPlatform, parsePlatform, type Platform } from '../oci/platform';
 import { canonicalName, parseReference, type Reference } from '../oci/reference';
 import { RegistryClient, type RegistryClientOptions } from '../registry/client';
 import type { RegistryAuth } from '../registry/credentials';
 import type { Repository } from '../registry/repository';
+import { addContent, throwReason } from '../store/add-content';
 import type { StoredImage } from '../store/images';
 import type { Store } from '../store/store';
-import { abortError, onAbort, throwIfAborted } from '../util/abort';
-import { bringLayer, type BlobSource } from '../layers/bring';
+import { throwIfAborted } from '../util/abort';
+import { bringLayers, type BlobSource } from '../layers/bring';
 import { type BlobProgress, ProgressReporter } from '../util/progress';
-import { inParallel } from '../util/in-parallel';
 import { resolveImage } from './resolve';
-
-const log = createLog('pull');
 
 export interface PullParts {
   store: Store;
@@ -38,9 +33,6 @@ export interface PullOptions {
   signal?: AbortSignal;
 }
 
-// More don't make it faster: the network or the disk is the limit, and registries count connections.
-const parallelLayers = 4;
-
 /**
  * The image that the reference names for the platform is in the store and usable, and the reference means it.
  * When it fails or is aborted nothing of it is left, except content that another pull or image uses.
@@ -54,7 +46,6 @@ export async function pullImage(text: string, parts: PullParts, options: PullOpt
   const platform = explicit === undefined ? hostPlatform() : parsePlatform(explicit);
   throwIfAborted(options.signal);
   const failing = new AbortController();
-  setMaxListeners(0, failing.signal); // one for each request and lock of each layer
   const reporter = new ProgressReporter(options.onProgress, (error) => failing.abort(error));
   reporter.whole('resolving');
   await store.open();
@@ -66,43 +57,32 @@ export async function pullImage(text: string, parts: PullParts, options: PullOpt
       return present;
     }
   }
-  const lease = await store.lease();
-  const stopListening = onAbort(options.signal, () => failing.abort(abortError(options.signal!)));
   const client = new RegistryClient(parts.registry);
-  const added = new Set<string>();
   try {
-    const repository = await client.repository(reference, options.auth);
-    const resolved = await resolveImage({
-      repository,
-      reference,
-      blobs: store.blobs,
-      platform,
-      explicitPlatform: explicit !== undefined,
-      signal: failing.signal,
+    return await addContent(store, failing, options.signal, async ({ lease, added, signal }) => {
+      const repository = await client.repository(reference, options.auth);
+      const resolved = await resolveImage({
+        repository,
+        reference,
+        blobs: store.blobs,
+        platform,
+        explicitPlatform: explicit !== undefined,
+        signal,
+      });
+      await lease.hold(contentOf(resolved), signal);
+      reporter.expect(uniqueBlobs(resolved));
+      const source: BlobSource = { open: (blob) => openBlob(blob, repository, signal) };
+      const { limits } = parts;
+      const bringing = { store, source, reporter, added, signal, ...(limits ? { limits } : {}) };
+      await bringLayers(resolved, failing, () => bringing);
+      await completeImage(store, resolved, added, signal);
+      throwIfAborted(signal);
+      await store.references.set(canonicalName(reference), resolved.descriptor, signal);
+      const image = await store.images.read(resolved.descriptor.digest);
+      reporter.whole('done');
+      return image;
     });
-    await lease.hold(contentOf(resolved), failing.signal);
-    reporter.expect(uniqueBlobs(resolved));
-    const source: BlobSource = { open: (blob, signal) => openBlob(blob, repository, signal) };
-    const { limits } = parts;
-    await inParallel(layersOf(resolved), parallelLayers, failing, ({ diffId, blob }) => {
-      const { signal } = failing;
-      return bringLayer(diffId, blob, { store, source, reporter, added, signal, ...(limits ? { limits } : {}) });
-    });
-    await completeImage(store, resolved, added, failing.signal);
-    throwIfAborted(failing.signal);
-    await store.references.set(canonicalName(reference), resolved.descriptor, failing.signal);
-    const image = await store.images.read(resolved.descriptor.digest);
-    reporter.whole('done');
-    return image;
-  } catch (error) {
-    await lease.release();
-    // Another pull or image may use it by now: then it stays.
-    await store.collect({ only: added }).catch((reason: unknown) => log('left what it brought: %s', reason));
-    throwReason(failing.signal);
-    throw error;
   } finally {
-    await lease.release();
-    stopListening();
     client.close();
   }
 }
@@ -147,11 +127,4 @@ async function* inline(data: Buffer, size: number): AsyncGenerator<Buffer, void,
 
 function uniqueBlobs({ manifest }: ImageParts): Iterable<Descriptor> {
   return new Map(manifest.layers.map((layer) => [layer.digest, layer])).values();
-}
-
-/** The reason of an abort of ours is the error itself: the failure that came first, or the user's abort. */
-function throwReason(signal: AbortSignal): void {
-  if (signal.aborted) {
-    throw signal.reason;
-  }
 }

@@ -5,6 +5,7 @@ import { canonicalName, parseReference, type Reference } from '../oci/reference'
 import { RegistryClient, type RegistryClientOptions } from '../registry/client';
 import type { RegistryAuth } from '../registry/credentials';
 import type { PushTarget } from '../registry/push-target';
+import { throwReason } from '../store/add-content';
 import type { StoredImage } from '../store/images';
 import type { Store } from '../store/store';
 import { abortable, abortError, onAbort, throwIfAborted } from '../util/abort';
@@ -114,11 +115,4 @@ function chooseReference(image: Pick<StoredImage, 'digest' | 'references'>, text
     });
   }
   return reference;
-}
-
-/** The reason of an abort of ours is the error itself: the failure that came first, or the user's abort. */
-function throwReason(signal: AbortSignal): void {
-  if (signal.aborted) {
-    throw signal.reason;
-  }
 }
