@@ -6,23 +6,6 @@ using namespace layer_test;
 
 namespace {
 
-// Gives the bytes out `step` at a time, so that every field crosses an edge once.
-class SlowSource final : public layer::ByteSource {
- public:
-  SlowSource(std::string bytes, size_t step) : bytes_(std::move(bytes)), step_(step) {}
-  sys::Result<std::span<const uint8_t>> next() override {
-    const size_t size = std::min(step_, bytes_.size() - at_);
-    const auto* start = reinterpret_cast<const uint8_t*>(bytes_.data()) + at_;
-    at_ += size;
-    return std::span<const uint8_t>(start, size);
-  }
-
- private:
-  std::string bytes_;
-  size_t step_;
-  size_t at_ = 0;
-};
-
 struct Read {
   std::vector<layer::Entry> entries;
   std::vector<std::string> data;
@@ -30,7 +13,7 @@ struct Read {
 };
 
 Read read_all(const std::string& bytes, size_t step = 4096) {
-  SlowSource source(bytes, step);
+  Pieces source(bytes, step);
   layer::TarReader reader(source);
   Read read;
   while (true) {

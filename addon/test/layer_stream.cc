@@ -153,23 +153,6 @@ TEST_CASE("members of every size meet chunks at every edge") {
 
 namespace {
 
-// A few bytes at a time.
-class Pieces final : public layer::ByteSource {
- public:
-  Pieces(std::string bytes, size_t step) : bytes_(std::move(bytes)), step_(step) {}
-  sys::Result<std::span<const uint8_t>> next() override {
-    const size_t size = std::min(step_, bytes_.size() - at_);
-    const auto* start = reinterpret_cast<const uint8_t*>(bytes_.data()) + at_;
-    at_ += size;
-    return std::span<const uint8_t>(start, size);
-  }
-
- private:
-  std::string bytes_;
-  size_t step_;
-  size_t at_ = 0;
-};
-
 std::string inflated(const std::string& blob, size_t step) {
   Pieces source(blob, step);
   const auto inflater = layer::make_gzip_inflater(source);

@@ -77,6 +77,13 @@ std::string pax_records(const Records& records) {
   return text;
 }
 
+sys::Result<std::span<const uint8_t>> Pieces::next() {
+  const size_t size = std::min(step_, bytes_.size() - at_);
+  const auto* start = reinterpret_cast<const uint8_t*>(bytes_.data()) + at_;
+  at_ += size;
+  return std::span<const uint8_t>(start, size);
+}
+
 Tar& Tar::add(const Fields& fields, const std::string& data) {
   std::string block(512, '\0');
   put(block, 0, fields.name.substr(0, 100));

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "layer/stream.h"
 #include "layer/unpack.h"
 
 namespace layer_test {
@@ -48,6 +49,18 @@ using Records = std::vector<std::pair<std::string, std::string>>;
 std::string octal(uint64_t value, size_t width);
 std::string base256(int64_t value, size_t width);
 std::string pax_records(const Records& records);
+
+// Gives the bytes out `step` at a time, so that every field crosses an edge once.
+class Pieces final : public layer::ByteSource {
+ public:
+  Pieces(std::string bytes, size_t step) : bytes_(std::move(bytes)), step_(step) {}
+  sys::Result<std::span<const uint8_t>> next() override;
+
+ private:
+  std::string bytes_;
+  size_t step_;
+  size_t at_ = 0;
+};
 
 class Tar {
  public:

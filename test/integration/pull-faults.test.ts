@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { pullImage } from '../../lib/pull/pull';
 import { verifyStore } from '../../lib/pull/verify';
 import { Store } from '../../lib/store/store';
-import { PullProgram, startProgram } from '../support/pull-program';
+import { ChildProgram, startProgram } from '../support/child-program';
 import { buildImage, buildLayer, randomBytes, seededRandom } from '../support/random-image';
 import { TestRegistry } from '../support/registry';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder';
@@ -32,7 +32,7 @@ const blobBytes = image.layers.reduce((sum, { blob }) => sum + blob.length, 0);
 let registry: TestRegistry;
 let reference: string;
 let folder: string;
-let program: PullProgram;
+let program: ChildProgram;
 
 beforeAll(async () => {
   console.log(`seed ${seed}`);
@@ -43,7 +43,7 @@ beforeEach(() => {
   registry.reset();
   reference = registry.addImage('app:1', image);
   folder = temporaryFolder('pulls');
-  program = new PullProgram(folder);
+  program = new ChildProgram(folder, 'pull-child');
 });
 afterEach(() => removeFolder(folder));
 

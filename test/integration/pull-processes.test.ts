@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 
 import { Store } from '../../lib/store/store';
-import { PullProgram } from '../support/pull-program';
+import { ChildProgram } from '../support/child-program';
 import { type BuiltImage, buildImage, buildLayer, randomBytes, seededRandom } from '../support/random-image';
 import { TestRegistry } from '../support/registry';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder';
@@ -16,7 +16,7 @@ const images: BuiltImage[] = [1, 2, 3, 4].map((index) =>
 
 let registry: TestRegistry;
 let folder: string;
-let program: PullProgram;
+let program: ChildProgram;
 
 beforeAll(async () => {
   registry = await TestRegistry.start();
@@ -25,7 +25,7 @@ afterAll(() => registry.stop());
 beforeEach(() => {
   registry.reset();
   folder = temporaryFolder('pulls');
-  program = new PullProgram(folder);
+  program = new ChildProgram(folder, 'pull-child');
 });
 afterEach(() => removeFolder(folder));
 

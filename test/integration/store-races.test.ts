@@ -1,17 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
-
-import { buildSync } from 'esbuild';
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 
 import { verifyStore } from '../../lib/pull/verify';
 import { acquireLock } from '../../lib/store/locks';
 import { Store } from '../../lib/store/store';
+import { ChildProgram, type StartedProgram } from '../support/child-program';
 import { buildImage, buildLayer, randomBytes, seededRandom } from '../support/random-image';
 import { TestRegistry } from '../support/registry';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder';
 
-const repository = join(__dirname, '../..');
 const layers = Array.from({ length: 4 }, (_layer, index) =>
   buildLayer([{ name: `shared/layer-${index}`, content: randomBytes(seededRandom(index), 30_000) }]),
 );
@@ -19,8 +16,7 @@ const images = [1, 2, 3].map((index) => buildImage([layers[0]!, layers[index]!])
 
 let registry: TestRegistry;
 let folder: string;
-let root: string;
-let program: string;
+let program: ChildProgram;
 
 beforeAll(async () => {
   registry = await TestRegistry.start();
@@ -29,39 +25,18 @@ afterAll(() => registry.stop());
 beforeEach(() => {
   registry.reset();
   folder = temporaryFolder('races');
-  root = join(folder, 'root');
-  // A package of its own around the program: there the addon is looked for.
-  mkdirSync(join(folder, 'program'));
-  for (const name of ['addon', 'package.json']) {
-    symlinkSync(join(repository, name), join(folder, name));
-  }
-  program = join(folder, 'program/store-child.js');
-  buildSync({
-    entryPoints: [join(repository, 'test/support/store-child.ts')],
-    outfile: program,
-    bundle: true,
-    platform: 'node',
-    logLevel: 'error',
-  });
+  program = new ChildProgram(folder, 'store-child');
 });
 afterEach(() => removeFolder(folder));
 
-function start(
-  seed: number,
-  steps: number,
-): { child: ChildProcess; ended: Promise<{ code: number | null; output: string }> } {
+function start(seed: number, steps: number): StartedProgram {
   const references = images.map((image, index) => registry.addImage(`app${index}:1`, image));
-  const argv = [program, root, `${seed}`, `${steps}`, ...references];
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  return { child, ended: new Promise((resolve) => child.on('close', (code) => resolve({ code, output }))) };
+  return program.start([`${seed}`, `${steps}`, ...references]);
 }
 
 /** Every image that the index names is whole, and when all are gone so is everything. */
 async function expectSound(): Promise<void> {
-  const store = new Store({ root });
+  const store = new Store({ root: program.root });
   expect(await verifyStore({ store }, { repair: false })).toEqual([]);
   await store.references.update(() => []);
   await store.collect();
@@ -92,7 +67,7 @@ it.each(seeds)('nor when some of them are killed: seed %d', async (seed) => {
 });
 
 it('waits less than a second for a holder of the lock that was killed', async () => {
-  const store = new Store({ root });
+  const store = new Store({ root: program.root });
   await store.open();
   const lock = store.paths.lock('content');
   const holder = spawn('flock', [lock, 'sleep', '60'], { stdio: 'ignore', detached: true });

@@ -6,26 +6,26 @@ import { buildSync } from 'esbuild';
 
 const repository = join(__dirname, '../..');
 
-export interface StartedPull {
+export interface StartedProgram {
   child: ChildProcess;
   ended: Promise<{ code: number | null; output: string }>;
 }
 
-/** The program of pull-child.ts, built in `folder`, where the data folder of its pulls is too. */
-export class PullProgram {
+/** A program of this folder that works on a store, built in `folder`, where its data folder is too. */
+export class ChildProgram {
   readonly root: string;
   readonly #program: string;
 
-  constructor(folder: string) {
+  constructor(folder: string, source: 'pull-child' | 'store-child') {
     this.root = join(folder, 'root');
-    this.#program = join(folder, 'program/pull-child.js');
+    this.#program = join(folder, 'program', `${source}.js`);
     // A package of its own around the program: there the addon is looked for.
     mkdirSync(join(folder, 'program'));
     for (const name of ['addon', 'package.json']) {
       symlinkSync(join(repository, name), join(folder, name));
     }
     buildSync({
-      entryPoints: [join(repository, 'test/support/pull-child.ts')],
+      entryPoints: [join(repository, 'test/support', `${source}.ts`)],
       outfile: this.#program,
       bundle: true,
       platform: 'node',
@@ -34,16 +34,16 @@ export class PullProgram {
   }
 
   /** How it is called, for who runs it otherwise. */
-  command(references: readonly string[]): string[] {
-    return [process.execPath, this.#program, this.root, ...references];
+  command(args: readonly string[]): string[] {
+    return [process.execPath, this.#program, this.root, ...args];
   }
 
-  start(references: readonly string[]): StartedPull {
-    return startProgram(this.command(references));
+  start(args: readonly string[]): StartedProgram {
+    return startProgram(this.command(args));
   }
 }
 
-export function startProgram([command = '', ...args]: readonly string[]): StartedPull {
+export function startProgram([command = '', ...args]: readonly string[]): StartedProgram {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
