@@ -22,12 +22,12 @@ sys::Result<Attributes> attributes_of(int fd, const char* step, const std::strin
   Attributes found;
   if (fstat(fd, &found.status) != 0) return sys::errno_error(step, path);
   const std::string file = by_descriptor(fd);
+  // Most files have none, and the buffers are large.
+  ssize_t length = listxattr(file.c_str(), nullptr, 0);
+  if (length == 0 || (length < 0 && errno == ENOTSUP)) return found;
   std::string names(XATTR_LIST_MAX, '\0');
-  const ssize_t length = listxattr(file.c_str(), names.data(), names.size());
-  if (length < 0) {
-    if (errno == ENOTSUP) return found;
-    return sys::errno_error(step, path);
-  }
+  length = listxattr(file.c_str(), names.data(), names.size());
+  if (length < 0) return sys::errno_error(step, path);
   names.resize(static_cast<size_t>(length));
   std::string value(XATTR_SIZE_MAX, '\0');
   for (size_t at = 0; at < names.size(); at = names.find('\0', at) + 1) {

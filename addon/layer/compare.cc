@@ -1,6 +1,5 @@
 #include "layer/compare.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -16,46 +15,29 @@
 #include <optional>
 
 #include "sys/fd.h"
+#include "sys/folder.h"
 
 namespace layer {
 namespace {
 
+constexpr const char* kStep = "compare";
 constexpr size_t kMaxTold = 16;
 constexpr size_t kBufferSize = 256UL * 1024;
 constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 // Not blocked by a fifo that took a file's place.
 constexpr int kFileFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 
-struct CloseFolder {
-  void operator()(DIR* folder) const { closedir(folder); }
-};
-
 using Xattrs = std::map<std::string, std::string>;
 
-// Null when it can't be read.
-std::optional<std::vector<std::string>> names_in(int fd) {
-  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  const std::unique_ptr<DIR, CloseFolder> folder(copy < 0 ? nullptr : fdopendir(copy));
-  if (!folder) {
-    if (copy >= 0) close(copy);
-    return {};
-  }
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* entry = readdir(folder.get())) {
-    const std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(name);
-  }
-  if (errno != 0) return {};
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
+// Null when they can't be read.
 std::optional<Xattrs> xattrs_of(int fd) {
   Xattrs found;
+  // Most files have none, and the buffers are large.
+  ssize_t length = flistxattr(fd, nullptr, 0);
+  if (length == 0 || (length < 0 && errno == ENOTSUP)) return found;
   std::string names(XATTR_LIST_MAX, '\0');
-  const ssize_t length = flistxattr(fd, names.data(), names.size());
-  if (length < 0) return errno == ENOTSUP ? std::optional(found) : std::nullopt;
+  length = flistxattr(fd, names.data(), names.size());
+  if (length < 0) return {};
   names.resize(static_cast<size_t>(length));
   std::string value(XATTR_SIZE_MAX, '\0');
   for (size_t at = 0; at < names.size(); at = names.find('\0', at) + 1) {
@@ -102,12 +84,12 @@ class Comparer {
       tell(".", "is missing");
       return std::move(result_);
     }
-    if (!left) return sys::errno_error("compare", request_.left);
+    if (!left) return sys::errno_error(kStep, request_.left);
     const sys::Fd right(open(request_.right.c_str(), kFolderFlags));
-    if (!right) return sys::errno_error("compare", request_.right);
+    if (!right) return sys::errno_error(kStep, request_.right);
     struct stat a {};
     struct stat b {};
-    if (fstat(left.get(), &a) != 0 || fstat(right.get(), &b) != 0) return sys::errno_error("compare", request_.left);
+    if (fstat(left.get(), &a) != 0 || fstat(right.get(), &b) != 0) return sys::errno_error(kStep, request_.left);
     attributes(".", a, b);
     xattrs(".", left.get(), right.get());
     folder("", left.get(), right.get());
@@ -121,8 +103,8 @@ class Comparer {
 
   // `prefix`: empty, or ends in a slash.
   void folder(const std::string& prefix, int left, int right) {
-    const auto ours = names_in(left);
-    const auto theirs = names_in(right);
+    const auto ours = sys::folder_names(left, kStep);
+    const auto theirs = sys::folder_names(right, kStep);
     if (!ours || !theirs) return tell(prefix.empty() ? "." : prefix, "can't be read");
     size_t a = 0;
     size_t b = 0;

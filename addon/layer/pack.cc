@@ -12,6 +12,7 @@
 #include "layer/name.h"
 #include "layer/pack_file.h"
 #include "layer/tar_writer.h"
+#include "sys/folder.h"
 #include "sys/kernel.h"
 
 namespace layer {
@@ -224,7 +225,7 @@ sys::Result<void> Packer::contents(int fd) {
     failure.path = printable(path_);
     return failure;
   }
-  auto names = sorted_names(fd);
+  auto names = sys::folder_names(fd, "read tree");
   if (!names) return failed(names.failure().err);
   const size_t length = path_.size();
   depth_++;

@@ -1,12 +1,10 @@
 #include "layer/pack_file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
 
 #include "layer/name.h"
 #include "layer/tar_writer.h"
@@ -18,10 +16,6 @@ namespace {
 constexpr const char* kStep = "read tree";
 constexpr size_t kUsualXattr = 4096;
 constexpr size_t kMaxXattr = 65536;  // XATTR_SIZE_MAX and XATTR_LIST_MAX
-
-struct CloseDir {
-  void operator()(DIR* dir) const { closedir(dir); }
-};
 
 // All of what `read` gives, with a larger buffer where the usual one is too small. Empty: there is none (any more).
 template <class Read>
@@ -72,27 +66,6 @@ sys::Result<uint64_t> copy_bytes(int fd, uint64_t from, uint64_t size, Output& o
 }
 
 }  // namespace
-
-sys::Result<std::vector<std::string>> sorted_names(int folder) {
-  // Its own descriptor, gone with its buffer before the walk goes deeper.
-  const int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, CloseDir> dir(copy < 0 ? nullptr : fdopendir(copy));
-  if (!dir) {
-    sys::Error failure = sys::errno_error(kStep);
-    if (copy >= 0) close(copy);
-    return failure;
-  }
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* entry = readdir(dir.get())) {
-    std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(std::move(name));
-    errno = 0;
-  }
-  if (errno != 0 && errno != ENOENT) return sys::errno_error(kStep);
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 sys::Result<void> read_xattrs(int fd, Entry& entry, Warnings& warnings) {
   bool present = false;

@@ -3,18 +3,12 @@
 
 #include <sys/stat.h>
 
-#include <string>
-#include <vector>
-
 #include "layer/metadata.h"
 #include "layer/output.h"
 #include "layer/tar_entry.h"
 #include "sys/result.h"
 
 namespace layer {
-
-// The names in the folder but "." and "..", sorted by their bytes.
-sys::Result<std::vector<std::string>> sorted_names(int folder);
 
 // `entry.xattrs` are the attributes that an image may carry, sorted by name. One whose name tar can't write ('=' in it)
 // is a warning.

@@ -1,6 +1,5 @@
 #include "layer/stack.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/sysmacros.h>
@@ -9,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+
+#include "sys/folder.h"
 
 namespace layer {
 namespace {
@@ -70,19 +71,9 @@ sys::Result<Stack> Stack::open(const std::vector<std::string>& layers) {
 sys::Result<std::set<std::string>> Stack::names_in(const Parts& folder) {
   std::set<std::string> names;
   for (const Part& part : folder) {
-    sys::Fd fd(openat(part.fd->get(), ".", kFolderFlags));
-    DIR* stream = fd ? fdopendir(fd.get()) : nullptr;
-    if (stream == nullptr) return sys::errno_error("mend folder", ".");
-    (void)fd.release();
-    errno = 0;
-    while (const dirent* entry = readdir(stream)) {
-      const std::string_view name = entry->d_name;
-      if (name != "." && name != "..") names.emplace(name);
-      errno = 0;
-    }
-    const int err = errno;
-    closedir(stream);
-    if (err != 0) return sys::errno_error("mend folder", ".", err);
+    auto found = sys::folder_names(part.fd->get(), "mend folder");
+    if (!found) return found.take_failure();
+    names.insert(found->begin(), found->end());
   }
   return names;
 }

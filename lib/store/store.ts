@@ -76,7 +76,7 @@ export class Store {
    */
   async pinned<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const path = this.paths.lock('content');
-    // Somebody waits for a start: this way it's 20 µs, and through libuv's pool ten times as much.
+    // Somebody waits for a start: this way it's 10 µs, and through libuv's pool ten times as much.
     const lock = tryLockNow(path, 'shared');
     if (!lock) {
       return withLock(path, work, { mode: 'shared', ...(signal ? { signal } : {}) });
