@@ -2,6 +2,7 @@ import type { NewImageConfig } from '../oci/compose';
 import type { ImageHealthcheck } from '../oci/image-config';
 import { signalNumber } from '../oci/signals';
 import {
+  checkAbsolutePath,
   checkArgument,
   checkArray,
   checkDuration,
@@ -48,11 +49,7 @@ function checkVariable(option: string, value: unknown, name: string): string {
 }
 
 function checkPath(option: string, value: unknown): string {
-  const path = checkText(option, value);
-  if (!path.startsWith('/')) {
-    throw invalidOption(option, value, 'must be an absolute path in the image');
-  }
-  return path;
+  return checkAbsolutePath(option, value, 'in the image');
 }
 
 function checkPort(option: string, value: unknown): string {

@@ -3,6 +3,7 @@ import { capabilityName } from '../oci/capabilities';
 import type { ContainerSettings, DeviceSetting, FileSetting } from '../oci/settings';
 import { signalNumber } from '../oci/signals';
 import {
+  checkAbsolutePath,
   checkArgument,
   checkArray,
   checkBoolean,
@@ -170,11 +171,7 @@ function settleEnvironment(option: string, value: unknown): Record<string, strin
 }
 
 function checkAbsolute(option: string, value: unknown): string {
-  const text = checkText(option, value);
-  if (!text.startsWith('/')) {
-    throw invalidOption(option, value, 'must be an absolute path in the container');
-  }
-  return text;
+  return checkAbsolutePath(option, value, 'in the container');
 }
 
 function checkUser(option: string, value: unknown): string {

@@ -69,6 +69,15 @@ export function checkArgument(option: string, value: unknown): string {
   return value;
 }
 
+/** `where`: 'in the container'. */
+export function checkAbsolutePath(option: string, value: unknown, where: string): string {
+  const path = checkText(option, value);
+  if (!path.startsWith('/')) {
+    throw invalidOption(option, value, `must be an absolute path ${where}`);
+  }
+  return path;
+}
+
 export function checkBoolean(option: string, value: unknown): boolean {
   if (typeof value !== 'boolean') {
     throw invalidOption(option, value, 'must be true or false');
