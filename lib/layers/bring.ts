@@ -9,7 +9,7 @@ import { withLock } from '../store/locks';
 import type { Store } from '../store/store';
 import { readChunks, storeError } from '../util/files';
 import { inParallel } from '../util/in-parallel';
-import type { ProgressReporter } from '../util/progress';
+import { counted, type ProgressReporter } from '../util/progress';
 import { type ImageParts, layersOf } from './image-parts';
 import { unpackLayer } from './unpack';
 import type { SettledUnpackLimits } from './unpack-limits';
@@ -141,17 +141,5 @@ export async function bringBlob(
     throw storeError(error, `store the blob ${blob.digest}`);
   } finally {
     await temporary.remove();
-  }
-}
-
-async function* counted(
-  source: AsyncIterable<Buffer>,
-  tell: (done: number) => void,
-): AsyncGenerator<Buffer, void, undefined> {
-  let done = 0;
-  for await (const chunk of source) {
-    done += chunk.length;
-    tell(done);
-    yield chunk;
   }
 }

@@ -6,7 +6,7 @@ import type { ControlEvent } from '../native/control';
 import { errnoName, systemError } from '../native/errno';
 import type { ProtocolError } from '../native/protocol';
 import { startTask } from '../native/task';
-import { abortError, Interruption, onAbort, sleep, throwIfAborted } from '../util/abort';
+import { abortError, Ending, onAbort, sleep, throwIfAborted } from '../util/abort';
 import { unpackLimitNames } from './unpack-limits';
 
 export interface LayerProcessOptions {
@@ -102,9 +102,9 @@ async function pump(
   const iterator: AsyncIterator<Buffer> | Iterator<Buffer> =
     Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
   // A source may fall silent for ever; that must not keep an answer or an abort from being heard.
-  const over = new Interruption();
-  void stopped.then(() => over.interrupt());
-  const release = onAbort(signal, () => over.interrupt());
+  const over = new Ending();
+  void stopped.then(() => over.end());
+  const release = onAbort(signal, () => over.end());
   let whole = false;
   try {
     for (;;) {

@@ -5,7 +5,7 @@ import { DinghyError, isDinghyError } from '../errors';
 import type { PushTarget } from '../registry/push-target';
 import type { Store } from '../store/store';
 import { storeError } from '../util/files';
-import type { ProgressReporter } from '../util/progress';
+import { counted, type ProgressReporter } from '../util/progress';
 
 export interface PushBlobOptions {
   store: Store;
@@ -34,7 +34,7 @@ export async function pushBlob(blob: { digest: string; size: number }, options: 
   const read = (start: number, end: number): Readable => {
     const bytes = readRange(store.blobs.path(blob.digest), start, end, blob.digest);
     return Readable.from(
-      counted(bytes, start, (done) => reporter.blob('uploading', blob, done)),
+      counted(bytes, (done) => reporter.blob('uploading', blob, done), start),
       { objectMode: false },
     );
   };
@@ -66,19 +66,6 @@ async function* readRange(path: string, start: number, end: number, digest: stri
   }
   if (left > 0) {
     throw damaged(digest, 'was cut short');
-  }
-}
-
-async function* counted(
-  source: AsyncIterable<Buffer>,
-  start: number,
-  tell: (done: number) => void,
-): AsyncGenerator<Buffer> {
-  let done = start;
-  for await (const chunk of source) {
-    done += chunk.length;
-    tell(done);
-    yield chunk;
   }
 }
 

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 
 import { DinghyError, isDinghyError } from '../errors';
 import { createLog } from '../log';
+import { abortable, onAbort, throwIfAborted } from '../util/abort';
 import type { Connection, RegistryRequest } from './connection';
 import { responseError } from './errors';
 import { discard, type HttpResponse, networkErrorCode } from './http';
@@ -42,6 +43,8 @@ export class UploadSession {
   readonly #usualChunkBytes: number;
   #location: URL | undefined;
   #chunkBytes: number;
+  /** Of the session that is being begun; never rejects. */
+  #beginning: Promise<unknown> | undefined;
 
   /** @param scope `repository:team/app:pull,push` */
   constructor(
@@ -67,6 +70,16 @@ export class UploadSession {
    */
   async begin(from?: string): Promise<boolean> {
     await this.cancel();
+    throwIfAborted(this.#signal);
+    // Cut off, the request might have made a session that nobody knows to give up: so an abort leaves it some time.
+    const patience = new AbortController();
+    const release = onAbort(this.#signal, () => void setTimeout(() => patience.abort(), cancelMs).unref());
+    const begun = this.#begin(from, patience.signal).finally(release);
+    this.#beginning = begun.catch(() => undefined);
+    return abortable(begun, this.#signal);
+  }
+
+  async #begin(from: string | undefined, signal: AbortSignal): Promise<boolean> {
     const query = `?mount=${encodeURIComponent(this.#blob.digest)}&from=${encodeURIComponent(from ?? '')}`;
     const response = await this.#send({
       path: `${this.#connection.endpoint.repository}/blobs/uploads/${from === undefined ? '' : query}`,
@@ -74,6 +87,7 @@ export class UploadSession {
       headers: lengthOf(0),
       body: () => '',
       scope: from === undefined ? this.#scope : `${this.#scope} repository:${from}:pull`,
+      signal,
     });
     if (from !== undefined && response.status === 201) {
       await discard(response);
@@ -82,7 +96,7 @@ export class UploadSession {
     const least = Number(response.header('oci-chunk-min-length'));
     this.#chunkBytes = Math.max(this.#usualChunkBytes, Number.isSafeInteger(least) ? least : 0);
     this.offset = 0;
-    await this.#relocate(response);
+    await this.#relocate(response, signal);
     return false;
   }
 
@@ -156,6 +170,7 @@ export class UploadSession {
 
   /** The session is given up, if the registry can be told so in time. Never rejects. */
   async cancel(): Promise<void> {
+    await this.#beginning;
     const path = this.#location;
     this.#location = undefined;
     if (path) {
@@ -198,9 +213,9 @@ export class UploadSession {
     }
   }
 
-  async #relocate(response: HttpResponse): Promise<void> {
+  async #relocate(response: HttpResponse, signal = this.#signal): Promise<void> {
     try {
-      this.#location = await this.#connection.locate(response, this.#signal);
+      this.#location = await this.#connection.locate(response, signal);
     } finally {
       await discard(response);
     }

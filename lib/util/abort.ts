@@ -55,12 +55,12 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
  * Lets a loop wait for one thing after the other and hear meanwhile that it is over. A `Promise.race` at each turn with the same
  * promise would hang a reaction on that one every time, and keep them all.
  */
-export class Interruption {
+export class Ending {
   #over = false;
   #wake = (): void => undefined;
 
   /** What is waited for now, and what will be, is undefined. */
-  interrupt(): void {
+  end(): void {
     this.#over = true;
     this.#wake();
   }

@@ -13,6 +13,20 @@ export interface BlobProgress {
 
 const leastIntervalMs = 100;
 
+/** The same chunks; `tell` hears how many bytes have passed, `start` included. */
+export async function* counted(
+  source: AsyncIterable<Buffer>,
+  tell: (done: number) => void,
+  start = 0,
+): AsyncGenerator<Buffer, void, undefined> {
+  let done = start;
+  for await (const chunk of source) {
+    done += chunk.length;
+    tell(done);
+    yield chunk;
+  }
+}
+
 /** Tells a listener how far a pull or load is: every change of phase, and in between at most ten times a second per blob. */
 export class ProgressReporter {
   readonly #listener: ((progress: BlobProgress) => void) | undefined;

@@ -246,6 +246,13 @@ describe('a push goes on', () => {
   });
 });
 
+async function until(condition: () => boolean): Promise<void> {
+  for (const startedAt = performance.now(); !condition();) {
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 describe('a push fails', () => {
   it.each([
     [401, 'ERR_REGISTRY_AUTH', /log in/],
@@ -285,14 +292,26 @@ describe('a push fails', () => {
     expect(target.manifest('to/app', '2')).toBeUndefined();
   });
 
+  it('at once when it is aborted while sessions are begun, and gives those up too', async () => {
+    const image = await here(big);
+    target.uploads.faults = { beginMs: 400 };
+    const controller = new AbortController();
+    const running = push(image, 'to/app:2', { signal: controller.signal });
+    await until(() => target.uploads.open > 0);
+    const abortedAt = performance.now();
+    controller.abort();
+    await expect(running).rejects.toMatchObject({ code: 'ABORT_ERR' });
+    expect(performance.now() - abortedAt).toBeLessThan(200);
+    await until(() => target.uploads.open === 0);
+    expect(asked('DELETE')).toBeGreaterThan(0);
+  });
+
   it('at once when it is aborted, and gives its sessions up', async () => {
     const image = await here(big);
     target.uploads.faults = { slowMs: 3000 };
     const controller = new AbortController();
     const running = push(image, 'to/app:2', { signal: controller.signal });
-    while (target.uploads.open === 0) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await until(() => target.uploads.open > 0);
     await new Promise((resolve) => setTimeout(resolve, 100));
     const abortedAt = performance.now();
     const reason = new Error('enough');

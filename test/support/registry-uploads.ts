@@ -22,6 +22,8 @@ export interface UploadFaults {
   minimum?: number;
   /** Milliseconds before the answer to a PATCH. */
   slowMs?: number;
+  /** A session is made at once, and the answer that tells of it comes this much later. */
+  beginMs?: number;
   /** Mounting is not known: POST gives a session whatever it asks for. */
   mount?: boolean;
 }
@@ -69,7 +71,7 @@ export class Uploads {
     mayMountFrom: (repository: string) => boolean,
   ): Promise<void> {
     if (request.method === 'POST') {
-      this.#begin(url, response, repository, mayMountFrom);
+      await this.#begin(url, response, repository, mayMountFrom);
       return;
     }
     const session = this.#sessions.get(id);
@@ -93,7 +95,12 @@ export class Uploads {
     }
   }
 
-  #begin(url: URL, response: ServerResponse, repository: string, mayMountFrom: (from: string) => boolean): void {
+  async #begin(
+    url: URL,
+    response: ServerResponse,
+    repository: string,
+    mayMountFrom: (from: string) => boolean,
+  ): Promise<void> {
     const [mount, from] = [url.searchParams.get('mount'), url.searchParams.get('from')];
     const bytes =
       mount && from && this.faults.mount !== false && mayMountFrom(from) ? this.#has(from, mount) : undefined;
@@ -105,7 +112,10 @@ export class Uploads {
     const id = randomUUID();
     const session = { repository, bytes: Buffer.alloc(0) };
     this.#sessions.set(id, session);
-    const { minimum } = this.faults;
+    const { minimum, beginMs } = this.faults;
+    if (beginMs !== undefined) {
+      await new Promise((resolve) => setTimeout(resolve, beginMs).unref());
+    }
     response
       .writeHead(202, { ...this.#headers(id, session), ...(minimum ? { 'oci-chunk-min-length': minimum } : {}) })
       .end();
