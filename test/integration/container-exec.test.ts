@@ -1,5 +1,6 @@
 import type { Container } from '../../lib';
 import { TestBed } from '../support/busybox';
+import { until } from '../support/until';
 
 let bed: TestBed;
 let container: Container;
@@ -107,10 +108,10 @@ test('a terminal has the size it was given, and can change it', async () => {
   let text = '';
   shell.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
   shell.stdin.write('stty size\n');
-  await until(() => text.includes('17 91'));
+  await until('the first size', () => text.includes('17 91'), 10_000);
   await shell.resize({ columns: 33, rows: 44 });
   shell.stdin.write('stty size; exit 2\n');
-  await until(() => text.includes('44 33'));
+  await until('the second size', () => text.includes('44 33'), 10_000);
   expect((await shell.wait()).exitCode).toBe(2);
 });
 
@@ -126,17 +127,7 @@ test('a container of its own: input, output, and nothing left', async () => {
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
   child.stdin.write('x\n');
   expect((await child.wait()).exitCode).toBe(8);
-  await until(() => text === 'got x\n');
+  await until('the answer', () => text === 'got x\n', 10_000);
   child.stderr.destroy();
   expect(await bed.runtime.containers({ all: true })).toHaveLength(before);
 });
-
-async function until(test: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!test()) {
-    if (Date.now() > deadline) {
-      throw new Error('it did not happen within 10 s');
-    }
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

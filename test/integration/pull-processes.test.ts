@@ -5,6 +5,7 @@ import { ChildProgram } from '../support/child-program';
 import { type BuiltImage, buildImage, buildLayer, randomBytes, seededRandom } from '../support/random-image';
 import { TestRegistry } from '../support/registry';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder';
+import { until } from '../support/until';
 
 const layers = Array.from({ length: 5 }, (_layer, index) => {
   return buildLayer([{ name: `layer-${index}`, content: randomBytes(seededRandom(index), 200_000) }]);
@@ -29,15 +30,6 @@ beforeEach(() => {
 });
 afterEach(() => removeFolder(folder));
 
-async function until(condition: () => boolean): Promise<void> {
-  for (const startedAt = performance.now(); !condition();) {
-    if (performance.now() - startedAt > 20_000) {
-      throw new Error('what was waited for did not happen in 20 s');
-    }
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 it('fetches each layer once, however many processes want it', async () => {
   const references = images.map((image, index) => registry.addImage(`app${index}:1`, image));
   registry.faults.slowMs = 5;
@@ -57,14 +49,14 @@ it('goes on within a second of the death of the process that fetched', async () 
   const reference = registry.addImage('app:1', images[0] as never);
   registry.faults.slowMs = 100;
   const first = program.start([reference]);
-  await until(() => registry.count(/blobs/) >= 3);
+  await until('three blobs are asked for', () => registry.count(/blobs/) >= 3, 20_000);
   const second = program.start([reference]);
   await new Promise((resolve) => setTimeout(resolve, 500));
   registry.faults.slowMs = undefined;
   const before = registry.count(/blobs/);
   const killedAt = performance.now();
   first.child.kill('SIGKILL');
-  await until(() => registry.count(/blobs/) > before);
+  await until('one more is asked for', () => registry.count(/blobs/) > before, 20_000);
   expect(performance.now() - killedAt).toBeLessThan(1000);
   expect(await second.ended).toMatchObject({ code: 0 });
   await first.ended;

@@ -17,6 +17,7 @@ import {
 } from '../support/random-image';
 import { TestRegistry } from '../support/registry';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder';
+import { until } from '../support/until';
 
 let source: TestRegistry;
 let target: TestRegistry;
@@ -246,13 +247,6 @@ describe('a push goes on', () => {
   });
 });
 
-async function until(condition: () => boolean): Promise<void> {
-  for (const startedAt = performance.now(); !condition();) {
-    expect(performance.now() - startedAt).toBeLessThan(10_000);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 describe('a push fails', () => {
   it.each([
     [401, 'ERR_REGISTRY_AUTH', /log in/],
@@ -297,12 +291,12 @@ describe('a push fails', () => {
     target.uploads.faults = { beginMs: 400 };
     const controller = new AbortController();
     const running = push(image, 'to/app:2', { signal: controller.signal });
-    await until(() => target.uploads.open > 0);
+    await until('a session is made', () => target.uploads.open > 0, 10_000);
     const abortedAt = performance.now();
     controller.abort();
     await expect(running).rejects.toMatchObject({ code: 'ABORT_ERR' });
     expect(performance.now() - abortedAt).toBeLessThan(200);
-    await until(() => target.uploads.open === 0);
+    await until('all sessions are gone', () => target.uploads.open === 0, 10_000);
     expect(asked('DELETE')).toBeGreaterThan(0);
   });
 
@@ -311,7 +305,7 @@ describe('a push fails', () => {
     target.uploads.faults = { slowMs: 3000 };
     const controller = new AbortController();
     const running = push(image, 'to/app:2', { signal: controller.signal });
-    await until(() => target.uploads.open > 0);
+    await until('a session is made', () => target.uploads.open > 0, 10_000);
     await new Promise((resolve) => setTimeout(resolve, 100));
     const abortedAt = performance.now();
     const reason = new Error('enough');

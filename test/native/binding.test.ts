@@ -6,7 +6,7 @@ import { addonStats, closeFd, exitStatus, flock, pipe, socketpair, spawn } from 
 import { errnoName, systemError } from '../../lib/native/errno';
 import { runTask, startTask } from '../../lib/native/task';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder';
-import { until } from './harness';
+import { until } from '../support/until';
 
 const addonPath = join(__dirname, '../../addon/build/Release/dinghy.node');
 

@@ -218,17 +218,6 @@ export function contentOf(log: Buffer, stream: 'stdout' | 'stderr'): Buffer {
   return Buffer.concat(parts);
 }
 
-/** Polls until `condition` holds. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 5000): Promise<void> {
-  const deadlineMs = Date.now() + timeoutMs;
-  while (!condition()) {
-    if (Date.now() > deadlineMs) {
-      throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 export function isAlive(pid: number): boolean {
   return existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
 }

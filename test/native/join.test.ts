@@ -6,7 +6,8 @@ import type { ControlConnection, ControlEvent } from '../../lib/native/control';
 import type { Reply } from '../../lib/native/protocol';
 import { startTask } from '../../lib/native/task';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder';
-import { busyboxRoot, isAlive, NativeContainer, until } from './harness';
+import { busyboxRoot, isAlive, NativeContainer } from './harness';
+import { until } from '../support/until';
 
 let shared: string;
 let container: NativeContainer;

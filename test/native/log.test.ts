@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 
 import { removeFolder, temporaryFolder } from '../support/temporary-folder';
-import { busyboxRoot, contentOf, NativeContainer, until } from './harness';
+import { busyboxRoot, contentOf, NativeContainer } from './harness';
+import { until } from '../support/until';
 
 let shared: string;
 let lower: string;

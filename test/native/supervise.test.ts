@@ -7,7 +7,8 @@ import { closeFd, exitStatus, socketpair } from '../../lib/native/binding';
 import { ControlConnection } from '../../lib/native/control';
 import { runTask, startTask } from '../../lib/native/task';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder';
-import { busyboxRoot, isAlive, NativeContainer, until } from './harness';
+import { busyboxRoot, isAlive, NativeContainer } from './harness';
+import { until } from '../support/until';
 
 let shared: string;
 let lower: string;
