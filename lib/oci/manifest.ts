@@ -25,6 +25,10 @@ export interface Manifest {
   /** Bottom first. */
   readonly layers: readonly Descriptor[];
   readonly annotations: Readonly<Record<string, string>>;
+  /** The manifest that this one says something about (OCI alone has it). */
+  readonly subject?: Descriptor;
+  /** What it is as an artifact, where that isn't the type of its config. */
+  readonly artifactType?: string;
 }
 
 export interface Index {
@@ -60,6 +64,7 @@ export function parseManifest(bytes: Uint8Array, contentType?: string): Manifest
     config: readDescriptor(reader, object['config'], 'config'),
     layers: layers.map((each, index) => readDescriptor(reader, each, `layers[${index}]`)),
     annotations,
+    ...(mediaType === mediaTypes.ociManifest ? readReference(reader, object) : {}),
   };
 }
 
@@ -113,6 +118,15 @@ export function selectManifest(index: Index, wanted: Platform): Descriptor {
 /** What build tools add to an index beside the images. */
 export function isAttestation({ platform, annotations }: Descriptor): boolean {
   return platform?.os === 'unknown' || annotations?.['vnd.docker.reference.type'] !== undefined;
+}
+
+function readReference(reader: JsonReader, object: JsonObject): Pick<Manifest, 'subject' | 'artifactType'> {
+  const subject = object['subject'];
+  const artifactType = reader.optionalString(object['artifactType'], 'artifactType');
+  return {
+    ...(subject === undefined || subject === null ? {} : { subject: readDescriptor(reader, subject, 'subject') }),
+    ...(artifactType === undefined ? {} : { artifactType }),
+  };
 }
 
 function decideType(reader: JsonReader, object: JsonObject, contentType: string): string {

@@ -1,10 +1,10 @@
 import { DinghyError } from '../errors';
-import { parseManifest } from '../oci/manifest';
+import { type Manifest, parseManifest } from '../oci/manifest';
 import type { Store } from '../store/store';
 
 /** What a registry must have for an image. */
 export interface ImageContent {
-  manifest: { bytes: Buffer; mediaType: string; digest: string };
+  manifest: { bytes: Buffer; digest: string; document: Manifest };
   /** Config and layers, each once. */
   blobs: { digest: string; size: number }[];
 }
@@ -30,7 +30,7 @@ export async function readContent(store: Store, digest: string): Promise<ImageCo
       message: `the blob ${digest} is an index, not the manifest of one image`,
     });
   }
-  const { config, layers, mediaType } = document;
+  const { config, layers } = document;
   const blobs = new Map([config, ...layers].map((blob) => [blob.digest, { digest: blob.digest, size: blob.size }]));
-  return { manifest: { bytes, mediaType, digest }, blobs: [...blobs.values()] };
+  return { manifest: { bytes, digest, document }, blobs: [...blobs.values()] };
 }

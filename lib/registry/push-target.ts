@@ -1,9 +1,11 @@
 import { DinghyError } from '../errors';
 import { createLog } from '../log';
+import type { Manifest } from '../oci/manifest';
 import { sleep, throwIfAborted } from '../util/abort';
 import type { Connection } from './connection';
 import { responseError } from './errors';
 import { discard } from './http';
+import { addReferrer } from './referrers';
 import type { RetryPolicy } from './retry';
 import { type BlobSource, Interruption, UploadSession } from './upload-session';
 
@@ -71,19 +73,19 @@ export class PushTarget {
   }
 
   /**
-   * The tag (or the digest) names this manifest at the registry.
+   * The tag (or the digest) names this manifest at the registry, and it is listed among the referrers of its subject, if it has one.
    * @throws ERR_DIGEST_MISMATCH when the registry says to have stored something else; what registries answer
    */
   async putManifest(
     tagOrDigest: string,
-    manifest: { bytes: Buffer; mediaType: string; digest: string },
+    manifest: { bytes: Buffer; digest: string; document: Manifest },
     signal: AbortSignal,
   ): Promise<void> {
     const doing = `push the manifest of ${this.#repository}${tagOrDigest.includes(':') ? '@' : ':'}${tagOrDigest}`;
     const response = await this.#connection.request({
       path: `${this.#repository}/manifests/${tagOrDigest}`,
       method: 'PUT',
-      headers: { 'content-type': manifest.mediaType, 'content-length': String(manifest.bytes.length) },
+      headers: { 'content-type': manifest.document.mediaType, 'content-length': String(manifest.bytes.length) },
       body: () => manifest.bytes,
       scope: this.#scope,
       doing,
@@ -93,6 +95,7 @@ export class PushTarget {
       throw await responseError(response, doing, 'write');
     }
     const stored = response.header('docker-content-digest');
+    const listedFor = response.header('oci-subject');
     await discard(response);
     if (stored !== undefined && stored !== manifest.digest) {
       const { host } = this.#connection.endpoint;
@@ -101,6 +104,11 @@ export class PushTarget {
         message: `${host} says to have stored the manifest as ${JSON.stringify(stored.slice(0, 150))}, not as ${manifest.digest}`,
         details: { digest: manifest.digest },
       });
+    }
+    const { subject } = manifest.document;
+    // A registry that keeps the lists itself says so (distribution-spec, "Pushing Manifests with Subject").
+    if (subject && listedFor !== subject.digest) {
+      await addReferrer({ connection: this.#connection, scope: this.#scope }, subject, manifest, signal);
     }
   }
 

@@ -47,8 +47,12 @@ export function buildLayer(entries: readonly TarEntry[], compress = true): Built
   return { tar, blob, diffId: digestOf(tar), digest: digestOf(blob) };
 }
 
-/** A valid image of these layers; `more` goes into its config document. */
-export function buildImage(layers: readonly BuiltLayer[], more: Record<string, unknown> = {}): BuiltImage {
+/** A valid image of these layers; `more` goes into its config document, `fields` into its manifest. */
+export function buildImage(
+  layers: readonly BuiltLayer[],
+  more: Record<string, unknown> = {},
+  fields: Record<string, unknown> = {},
+): BuiltImage {
   const document = {
     architecture: process.arch === 'x64' ? 'amd64' : process.arch,
     os: 'linux',
@@ -68,6 +72,7 @@ export function buildImage(layers: readonly BuiltLayer[], more: Record<string, u
         digest,
         size: blob.length,
       })),
+      ...fields,
     }),
   );
   const blobs = new Map(layers.map((layer) => [layer.digest, layer.blob]));

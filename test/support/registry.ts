@@ -19,7 +19,16 @@ export interface RegistryFaults {
   /** Replaces the realm in the challenge. */
   realm?: string;
   /** Answers for the next requests whose path matches, before anything else is looked at. */
-  respond?: { path: RegExp; times: number; status: number; headers?: Record<string, string>; body?: string }[];
+  respond?: {
+    path: RegExp;
+    method?: string;
+    times: number;
+    status: number;
+    headers?: Record<string, string>;
+    body?: string;
+  }[];
+  /** It keeps the lists of referrers itself, and says so. */
+  referrersApi?: boolean;
   /** Blob bodies end after this many bytes, as if the line had been cut, this many times. */
   cut?: { afterBytes: number; times: number };
   /** `off` ignores Range; `wrong` answers 206 with another range; `416` refuses it. */
@@ -142,7 +151,9 @@ export class TestRegistry {
       query: url.searchParams,
       headers: request.headers,
     });
-    const canned = this.faults.respond?.find((each) => each.times > 0 && each.path.test(url.pathname));
+    const canned = this.faults.respond?.find(
+      ({ times, path, method = request.method }) => times > 0 && method === request.method && path.test(url.pathname),
+    );
     if (canned) {
       canned.times--;
       response.writeHead(canned.status, canned.headers).end(canned.body ?? '');
@@ -191,8 +202,16 @@ export class TestRegistry {
     name: string,
   ): Promise<void> {
     const bytes = await bodyOf(request);
-    const { config, layers } = JSON.parse(bytes.toString()) as { config: Named; layers: Named[] };
-    const missing = [config, ...layers].some(({ digest }) => !this.blob(repository, digest));
+    const present = this.#manifests.get(`${repository}:${name}`);
+    const { 'if-match': expected, 'if-none-match': unexpected } = request.headers;
+    if ((unexpected === '*' && present) || (expected && expected !== (present && etagOf(present)))) {
+      response.writeHead(412).end();
+      return;
+    }
+    const document = JSON.parse(bytes.toString()) as PushedManifest;
+    const missing = document.manifests
+      ? document.manifests.some(({ digest }) => !this.#manifests.has(`${repository}:${digest}`))
+      : [document.config!, ...document.layers!].some(({ digest }) => !this.blob(repository, digest));
     if (missing || (name.includes(':') && name !== digestOf(bytes))) {
       response
         .writeHead(400, { 'content-type': 'application/json' })
@@ -202,7 +221,8 @@ export class TestRegistry {
     this.#manifests.set(`${repository}:${name}`, bytes);
     this.#manifests.set(`${repository}:${digestOf(bytes)}`, bytes);
     const digest = this.uploads.faults.manifestDigest ?? digestOf(bytes);
-    response.writeHead(201, { 'docker-content-digest': digest }).end();
+    const subject = this.faults.referrersApi && document.subject ? { 'oci-subject': document.subject.digest } : {};
+    response.writeHead(201, { 'docker-content-digest': digest, ...subject }).end();
   }
 
   #manifest(bytes: Buffer | undefined, response: ServerResponse): void {
@@ -217,6 +237,7 @@ export class TestRegistry {
         'content-type': this.faults.contentType ?? inBody ?? 'application/json',
         'content-length': body.length,
         'docker-content-digest': digestOf(bytes),
+        etag: etagOf(bytes),
       })
       .end(body);
   }
@@ -340,6 +361,17 @@ export class TestRegistry {
 
 interface Named {
   digest: string;
+}
+
+interface PushedManifest {
+  config?: Named;
+  layers?: Named[];
+  manifests?: Named[];
+  subject?: Named;
+}
+
+function etagOf(bytes: Buffer): string {
+  return `"${digestOf(bytes)}"`;
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
