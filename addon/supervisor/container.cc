@@ -27,10 +27,11 @@ siginfo_t reap(const sys::Fd& pidfd) {
 
 }  // namespace
 
-Container::Container(Loop& loop, Config config, LogWriter log, Observer observer)
+Container::Container(Loop& loop, Config config, LogWriter log, Journal journal, Observer observer)
     : loop_(loop),
       config_(std::move(config)),
       log_(std::move(log)),
+      journal_(std::move(journal)),
       observer_(std::move(observer)),
       stdio_(
           loop, log_, [this] { observer_.logged(); }, [this] { observer_.input_room(); }),
@@ -52,6 +53,7 @@ void Container::start(Done done) {
   }
   phase_ = Phase::kStarting;
   killed_by_us_ = false;
+  stopping_ = false;
   start_done_ = std::move(done);
   auto begun = begin_start();
   if (!begun) fail_start(begun.failure());
@@ -120,6 +122,7 @@ void Container::finish_start() {
   state_.address = network_.address();
   publish();
   std::exchange(start_done_, nullptr)(nullptr);
+  journal_.note("start");
 }
 
 void Container::fail_start(const sys::Error& failure) {
@@ -146,6 +149,7 @@ sys::Result<void> Container::send_signal(int number) {
     return {};
   }
   if (sys::pidfd_send_signal(init_.pidfd.get(), number) < 0) return sys::errno_error("signal");
+  journal_.note("kill", {{"signal", std::to_string(number)}});
   return {};
 }
 
@@ -155,17 +159,23 @@ void Container::stop(int number, int64_t timeout_ms, Done done) {
     return;
   }
   end_waiters_.push_back(std::move(done));
+  stopping_ = true;
   if (phase_ == Phase::kStarting || number == SIGKILL || timeout_ms == 0) {
     // A program that does not run yet has no handler that a signal could reach.
-    if (phase_ != Phase::kStarting && number != SIGKILL) sys::pidfd_send_signal(init_.pidfd.get(), number);
+    if (phase_ != Phase::kStarting && number != SIGKILL) signal_init(number);
     end_now();
     return;
   }
-  sys::pidfd_send_signal(init_.pidfd.get(), number);
+  signal_init(number);
   loop_.cancel(stop_timer_);
   if (timeout_ms > 0) {
     stop_timer_ = loop_.after(timeout_ms, [this] { end_now(); });
   }
+}
+
+void Container::signal_init(int number) {
+  sys::pidfd_send_signal(init_.pidfd.get(), number);
+  journal_.note("kill", {{"signal", std::to_string(number)}});
 }
 
 void Container::end_now() {
@@ -175,6 +185,7 @@ void Container::end_now() {
   // must they be thawed.
   sys::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
   (void)cgroup_.kill().ok();
+  if (phase_ == Phase::kRunning) journal_.note("kill", {{"signal", std::to_string(SIGKILL)}});
 }
 
 sys::Result<void> Container::pause() {
@@ -183,6 +194,7 @@ sys::Result<void> Container::pause() {
   SYS_TRY(cgroup_.freeze());
   state_.status = Status::kPaused;
   publish();
+  journal_.note("pause");
   return {};
 }
 
@@ -191,6 +203,7 @@ sys::Result<void> Container::unpause() {
   SYS_TRY(cgroup_.thaw());
   state_.status = Status::kRunning;
   publish();
+  journal_.note("unpause");
   return {};
 }
 
@@ -203,8 +216,8 @@ void Container::on_exit() {
   }
 }
 
-// The order matters to whoever waits: the last output is in the log, and the record on disk, before anybody hears of
-// the end.
+// The order matters to whoever waits: the last output is in the log, and the event and the record on disk, before
+// anybody hears of the end.
 void Container::record_exit(int code, int signal) {
   stdio_.drain();
   const bool killed = signal == SIGKILL || code == 128 + SIGKILL;
@@ -215,6 +228,8 @@ void Container::record_exit(int code, int signal) {
   state_.signal = signal;
   state_.finished_at = now_text();
   end_process();
+  journal_.note("die", {{"exitCode", std::to_string(code)}});
+  if (std::exchange(stopping_, false)) journal_.note("stop");
   publish();
   for (const Done& waiter : std::exchange(end_waiters_, {})) waiter(nullptr);
   // Nobody needs to wait for the kernel to take down an empty one.
@@ -254,6 +269,7 @@ void Container::let_go() { network_.close(); }
 
 sys::Result<void> Container::remove() {
   network_.close();
+  journal_.load();
   sys::Result<void> outcome;
   const auto drop = [&outcome](const std::string& path) {
     auto removed = sys::remove_tree(path);
@@ -262,6 +278,7 @@ sys::Result<void> Container::remove() {
   for (const std::string& path : config_.trees) drop(path);
   // The name and the address last: nobody may take them while something of this container is still there.
   for (const std::string& path : config_.release) drop(path);
+  journal_.note("destroy");
   return outcome;
 }
 

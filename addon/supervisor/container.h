@@ -10,6 +10,7 @@
 #include "jail/jail.h"
 #include "supervisor/config.h"
 #include "supervisor/container_network.h"
+#include "supervisor/journal.h"
 #include "supervisor/log_writer.h"
 #include "supervisor/loop.h"
 #include "supervisor/state.h"
@@ -29,7 +30,7 @@ class Container {
     std::function<void()> settled;     // nothing runs any more: the process has ended, or could not be started
   };
 
-  Container(Loop& loop, Config config, LogWriter log, Observer observer);
+  Container(Loop& loop, Config config, LogWriter log, Journal journal, Observer observer);
   Container(const Container&) = delete;
   Container& operator=(const Container&) = delete;
 
@@ -59,6 +60,7 @@ class Container {
   [[nodiscard]] const jail::Init& init() const { return init_; }
   [[nodiscard]] const jail::Cgroup& cgroup() const { return cgroup_; }
   [[nodiscard]] uint64_t log_size() const { return log_.size(); }
+  Journal& journal() { return journal_; }
   Stdio& stdio() { return stdio_; }
 
  private:
@@ -71,6 +73,7 @@ class Container {
   void fail_start(const sys::Error& failure);
   void on_exit();
   void record_exit(int code, int signal);
+  void signal_init(int number);
   void end_process();
   void remove_cgroup();
   void publish();
@@ -78,6 +81,7 @@ class Container {
   Loop& loop_;
   Config config_;
   LogWriter log_;
+  Journal journal_;
   Observer observer_;
   State state_;
   Stdio stdio_;
@@ -90,6 +94,7 @@ class Container {
   std::vector<Done> end_waiters_;
   Loop::Timer stop_timer_ = 0;
   bool killed_by_us_ = false;
+  bool stopping_ = false;  // stop() was asked for, and has not ended it yet
 };
 
 }  // namespace supervisor

@@ -9,6 +9,7 @@
 #include "supervisor/config.h"
 #include "supervisor/container.h"
 #include "supervisor/handshake.h"
+#include "supervisor/journal.h"
 #include "supervisor/modes.h"
 #include "supervisor/process.h"
 #include "supervisor/rootless.h"
@@ -68,13 +69,14 @@ int run(Loop& loop, OpenRequest open, FirstRequest first) {
   jail::Cgroup supervisors;
   if (open.config.detached) supervisors = join_supervisors_cgroup(open.config.spec.rootless);
 
+  Journal journal(open.socket, open.config.bundle, open.config.id);
   Server server(loop);
   Container::Observer observer;
   observer.changed = [&server] { server.state_changed(); };
   observer.logged = [&server] { server.log_grown(); };
   observer.input_room = [&server] { server.input_room(); };
   observer.settled = [&server] { server.settled(); };
-  Container container(loop, std::move(open.config), std::move(*log), std::move(observer));
+  Container container(loop, std::move(open.config), std::move(*log), std::move(journal), std::move(observer));
   server.serve(container);
 
   const auto is_known = [&container](pid_t pid) { return container.is_child(pid); };

@@ -53,6 +53,32 @@ describe('a container', () => {
     });
   });
 
+  test('notes in the journal what happens to it, its end before anybody hears of it', async () => {
+    await withContainer({ args: ['sleep', '100'] }, async (container) => {
+      const record = { name: 'web', image: 'nginx', labels: { app: 'shop' } };
+      writeFileSync(join(container.folder, 'container.json'), JSON.stringify(record));
+      await started(container);
+      await container.request('pause');
+      await container.request('unpause');
+      await container.request('stop', { timeoutMs: 1 });
+      const lines = readFileSync(join(container.folder, 'events', 'journal'), 'utf8')
+        .split('\n')
+        .filter(Boolean);
+      const events = lines.map((line) => JSON.parse(line) as { action: string; attributes: Record<string, string> });
+      expect(events.map(({ action }) => action)).toEqual(['start', 'pause', 'unpause', 'kill', 'kill', 'die', 'stop']);
+      expect(events[0]).toEqual({
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/),
+        type: 'container',
+        action: 'start',
+        id: container.id,
+        attributes: { app: 'shop', image: 'nginx', name: 'web' },
+      });
+      expect(events[3]?.attributes).toMatchObject({ signal: '15' });
+      expect(events[4]?.attributes).toMatchObject({ signal: '9' });
+      expect(events[5]?.attributes).toMatchObject({ exitCode: '137' });
+    });
+  });
+
   test('tells the pid that this process sees', async () => {
     await withContainer({ args: ['sleep', '100'] }, async (container) => {
       const pid = await started(container);
