@@ -11,9 +11,11 @@ import { ContainerControl } from './run/container-control';
 import type { ContainerProcess } from './run/container-process';
 import type { RunContext } from './run/context';
 import { createContainer } from './run/create';
+import { readEvents, settleEvents } from './run/events';
 import { checkArgv, execOptionNames, settleCollect, spawnOptionNames } from './run/exec-options';
 import type { ExecResult } from './run/exec-result';
 import { findContainer, listContainers } from './run/find';
+import { type JournalMark, markJournal } from './run/journal-reader';
 import type { ContainerHandle } from './run/handle';
 import {
   chooseFolders,
@@ -30,7 +32,7 @@ import { OneShotProcess, runToEnd } from './run/one-shot';
 import { prune, type PruneOutcome, settlePrune } from './run/prune';
 import { containerOptionNames, settleOptions } from './run/settle-options';
 import { settleConditions, waitForConditions } from './run/wait-for';
-import type { ImportOptions, RuntimeInfo, RuntimeOptions, VerifyResult } from './runtime-options';
+import type { ImportOptions, RuntimeEvent, RuntimeInfo, RuntimeOptions, VerifyResult } from './runtime-options';
 import { abortable, throwIfAborted } from './util/abort';
 import {
   checkArgument,
@@ -66,6 +68,7 @@ export class Engine {
   readonly #pending = new Set<Promise<unknown>>();
   #context: Promise<RunContext> | undefined;
   #closing: Promise<void> | undefined;
+  #over: AbortController | undefined;
 
   constructor(options: RuntimeOptions) {
     const given = checkOptions('Runtime', options, runtimeOptionNames);
@@ -187,6 +190,25 @@ export class Engine {
     return found.filter(matches).map((control) => new LiveContainer(control));
   }
 
+  /** What happens after this call is seen, however late somebody begins to read. */
+  events(options: object): AsyncIterable<RuntimeEvent> {
+    const mark = markJournal(this.#folders.state);
+    return { [Symbol.asyncIterator]: () => this.#events(options, mark) };
+  }
+
+  async *#events(options: object, mark: JournalMark): AsyncGenerator<RuntimeEvent> {
+    this.#assertOpen();
+    const settings = settleEvents(options);
+    const { state } = this.#folders;
+    ensureState(state);
+    // Whoever listens is told of what was killed, also on a host that could run nothing.
+    await this.#prepare().catch(() => undefined);
+    this.#over ??= new AbortController();
+    for await (const { time, ...event } of readEvents(state, mark, settings, this.#over.signal)) {
+      yield { ...event, time: new Date(time), timestamp: time };
+    }
+  }
+
   async info(): Promise<RuntimeInfo> {
     this.#assertOpen();
     ensureState(this.#folders.state);
@@ -223,6 +245,7 @@ export class Engine {
   }
 
   async #close(): Promise<void> {
+    this.#over?.abort();
     // Calls under way notice that it's closed, and undo what they made.
     await Promise.allSettled(this.#pending);
     const results = await Promise.allSettled([...this.#owned].map((control) => control.close()));

@@ -23,7 +23,7 @@ import type {
 import { lowerFolders } from './layers/chain';
 import { settleUnpackLimits, type SettledUnpackLimits, type UnpackLimits } from './layers/unpack-limits';
 import { choosePlatform, parsePlatform } from './oci/platform';
-import { canonicalName, parseReference } from './oci/reference';
+import { canonicalName, parseReference, shownName } from './oci/reference';
 import type * as Pull from './pull/pull';
 import type * as Verify from './pull/verify';
 import type { Damage } from './pull/verify';
@@ -35,7 +35,8 @@ import { removeTrees } from './run/clean';
 import type { RunContext } from './run/context';
 import type { CreateImage } from './run/create';
 import { listContainers } from './run/find';
-import { rootlessIds } from './run/host';
+import { ensureState, type Folders, rootlessIds } from './run/host';
+import { noteEvent } from './run/journal';
 import type { ImportOptions } from './runtime-options';
 import type { StoredImage } from './store/images';
 import { type ImageRemoval, removeImage } from './store/removal';
@@ -64,6 +65,7 @@ interface ReadyImage {
 /** The images of one data folder as a Runtime needs them: pulled, looked up, and made ready to be mounted. */
 export class ImageAccess {
   readonly store: Store;
+  readonly #folders: Folders;
   readonly #options: ImageAccessOptions;
   readonly #limits: SettledUnpackLimits;
   readonly #context: () => Promise<RunContext>;
@@ -71,7 +73,9 @@ export class ImageAccess {
   #ready = new Map<string, ReadyImage>();
   #readyStamp = '';
 
-  constructor({ root }: { root: string }, options: ImageAccessOptions, context: () => Promise<RunContext>) {
+  constructor(folders: Folders, options: ImageAccessOptions, context: () => Promise<RunContext>) {
+    const { root } = folders;
+    this.#folders = folders;
     this.#options = options;
     this.#limits = settleUnpackLimits('unpackLimits', options.unpackLimits);
     this.#context = context;
@@ -104,14 +108,19 @@ export class ImageAccess {
     };
     // With the registry client behind it this is a third of what loading the package would cost, and most programs pull once at most.
     const { pullImage } = require('./pull/pull') as typeof Pull;
-    return pullImage(reference, parts, options);
+    const image = await pullImage(reference, parts, options);
+    const name = shownName(canonicalName(parseReference(reference)));
+    this.#note('pull', name, image, name.replace(/:[^/:]+$/, ''));
+    return image;
   }
 
   async load(source: string | Readable, options: LoadOptions): Promise<PresentedImage[]> {
     const { loadImages } = require('./archive/load') as typeof Load;
     const { platform } = this.#options;
     const parts = { store: this.store, limits: this.#limits, ...(platform === undefined ? {} : { platform }) };
-    return (await loadImages(source, parts, options)).map((image) => this.present(image));
+    const images = await loadImages(source, parts, options);
+    images.forEach((image) => this.#note('load', image.id, image));
+    return images.map((image) => this.present(image));
   }
 
   /** Each image under the name it was asked for by, or, asked for by its id, under all it has. @throws ERR_IMAGE_NOT_FOUND */
@@ -140,6 +149,7 @@ export class ImageAccess {
       merged.set(image.digest, { image, names: [...new Set([...names, ...(name === undefined ? all : [name])])] });
     }
     await saveImages(target, [...merged.values()], this.store, options);
+    merged.forEach(({ image }) => this.#note('save', image.id, image));
   }
 
   async verify(options: { repair: boolean; signal?: AbortSignal }): Promise<Damage[]> {
@@ -155,10 +165,12 @@ export class ImageAccess {
     const parts = { store: this.store, limits: this.#limits, ...(rootless ? { rootless } : {}) };
     const { onProgress } = options;
     const { importImage } = require('./archive/import') as typeof Import;
-    return importImage(settled.source, parts, settled.settings, {
+    const image = await importImage(settled.source, parts, settled.settings, {
       ...(onProgress ? { onProgress } : {}),
       ...(settled.signal ? { signal: settled.signal } : {}),
     });
+    this.#note('import', image.id, image);
+    return image;
   }
 
   async login(registry: string, auth: RegistryAuth): Promise<void> {
@@ -319,6 +331,7 @@ export class ImageAccess {
     if (!(await this.store.references.tag(canonicalName(reference), image.digest))) {
       throw notHere(image);
     }
+    this.#note('tag', image.id, image, shownName(canonicalName(reference)));
   }
 
   async #push({ digest }: StoredImage, reference: string | undefined, options: PushOptions): Promise<void> {
@@ -329,12 +342,28 @@ export class ImageAccess {
     const image = await this.store.images.read(digest);
     const parts = { store: this.store, registry: { ...this.#registries, ...(auth ? { auth } : {}) } };
     await pushImage(image, reference, parts, options);
+    const name = reference ?? image.references[0] ?? image.id;
+    this.#note('push', name, image, name.replace(/:[^/:]+$/, ''));
   }
 
   async #remove(image: StoredImage, name: string | undefined, force: boolean): Promise<ImageRemoval> {
     const containers = await listContainers(await this.#context());
     const users = containers.flatMap(({ record }) => (record.imageId === image.id ? [record] : []));
-    return removeImage(this.store, image, { force, users, ...(name === undefined ? {} : { name }) });
+    const removal = await removeImage(this.store, image, { force, users, ...(name === undefined ? {} : { name }) });
+    removal.untagged.forEach((each) => this.#note('untag', image.id, image, each));
+    removal.deleted.forEach((id) => this.#note('delete', id, image));
+    return removal;
+  }
+
+  /** `name`: what the action is about, without one the image's first name or its id. */
+  #note(action: string, id: string, image: StoredImage, name = image.references[0] ?? image.id): void {
+    const attributes = { ...image.config.labels, name };
+    try {
+      ensureState(this.#folders.state);
+    } catch {
+      return; // not this user's, so nobody reads there
+    }
+    noteEvent(this.#folders.state, { type: 'image', action, id, attributes });
   }
 }
 

@@ -39,6 +39,7 @@ export { Runtime } from './runtime';
 export type {
   ContainerFilters,
   CreateOptions,
+  EventFilters,
   EventOptions,
   ImageFilters,
   ImportOptions,

@@ -126,18 +126,40 @@ export interface VerifyResult {
   }[];
 }
 
+/** Something that happened, in Docker's words. */
 export interface RuntimeEvent {
   type: 'container' | 'image' | 'network' | 'volume';
+  /** `create`, `start`, `die`, `exec_start: ls -l`, `pull`, … */
   action: string;
+  /** Of the container or image; of a pull and a push the reference; of a volume or network its name. */
   id: string;
   time: Date;
+  /** The same time to the nanosecond, ISO 8601. */
+  timestamp: string;
+  /** Name, image and labels, and what the action brings: `exitCode`, `signal`, `oldName`. */
   attributes: Record<string, string>;
 }
 
+/** Keys are ANDed, values of one key ORed: `{type: 'container', action: ['start', 'die']}`. */
+export interface EventFilters {
+  type?: string | string[];
+  action?: string | string[];
+  /** Name or id, or the start of either. */
+  container?: string | string[];
+  image?: string | string[];
+  /** `key` or `key=value` */
+  label?: string | string[];
+  network?: string | string[];
+  volume?: string | string[];
+}
+
 export interface EventOptions {
+  /** Begin with what is kept from then on. Without it and `until`, with what comes after the call. */
   since?: Date | number;
+  /** End there; without it the iterator goes on. */
   until?: Date | number;
-  filters?: { type?: string | string[]; action?: string | string[]; container?: string | string[] };
+  filters?: EventFilters;
+  /** The iterator throws AbortError. */
   signal?: AbortSignal;
 }
 

@@ -163,9 +163,12 @@ export class Runtime implements AsyncDisposable {
     await this.#engine.logout(registry);
   }
 
-  events(_options: EventOptions = {}): AsyncIterable<RuntimeEvent> {
-    const error = notImplemented('runtime.events()', "container.wait() tells of one container's end");
-    return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
+  /**
+   * What happens to the containers and images of every process that has the same run-time folder. Ends with this Runtime.
+   * @throws ERR_INVALID_OPTION · ABORT_ERR, when it is read
+   */
+  events(options: EventOptions = {}): AsyncIterable<RuntimeEvent> {
+    return this.#engine.events(options);
   }
 
   async createNetwork(_options: CreateNetworkOptions = {}): Promise<Network> {

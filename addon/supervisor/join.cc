@@ -1,9 +1,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <memory>
 
@@ -13,6 +16,7 @@
 #include "supervisor/handshake.h"
 #include "supervisor/host.h"
 #include "supervisor/join_target.h"
+#include "supervisor/journal.h"
 #include "supervisor/json_text.h"
 #include "supervisor/modes.h"
 #include "supervisor/process.h"
@@ -66,10 +70,40 @@ sys::Result<ExecRequest> parse_exec(const Request& request) {
   return exec;
 }
 
+constexpr size_t kMaxShownCommand = 1024;
+
+// The process's command in one line, as Docker's events show it.
+std::string shown_command(const std::vector<std::string>& args) {
+  std::string text;
+  for (const std::string& arg : args) {
+    if (!text.empty()) text += ' ';
+    text += arg;
+    if (text.size() > kMaxShownCommand) break;
+  }
+  // Not within a character: the journal is UTF-8.
+  size_t size = std::min(text.size(), kMaxShownCommand);
+  while (size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) size--;
+  return text.substr(0, size);
+}
+
+// 64 hexadecimal digits nobody else has.
+std::string random_id() {
+  std::array<unsigned char, 32> bytes{};
+  (void)getrandom(bytes.data(), bytes.size(), 0);
+  std::string text;
+  for (const unsigned char byte : bytes) {
+    constexpr const char* kDigits = "0123456789abcdef";
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
 // One process in a running container, and the client that asked for it.
 class Exec {
  public:
-  Exec(Loop& loop, JoinTarget target) : loop_(loop), target_(std::move(target)) {}
+  Exec(Loop& loop, JoinTarget target, Journal journal)
+      : loop_(loop), target_(std::move(target)), journal_(std::move(journal)) {}
 
   sys::Result<void> begin(const ExecRequest& request);
   sys::Result<void> adopt(sys::Fd control, FrameReader reader);
@@ -85,9 +119,13 @@ class Exec {
   void on_exit();
   void announce();
   void leave();
+  void note_start();
 
   Loop& loop_;
   JoinTarget target_;
+  Journal journal_;
+  std::string command_;
+  std::string exec_id_;
   int64_t id_ = 0;
   bool terminal_ = false;
   bool started_ = false;
@@ -104,6 +142,7 @@ class Exec {
 sys::Result<void> Exec::begin(const ExecRequest& request) {
   id_ = request.id;
   terminal_ = request.process.terminal;
+  command_ = shown_command(request.process.args);
   oom_before_ = oom_kills(target_.cgroup_folders);
   std::vector<int> folders;
   folders.reserve(target_.cgroup_folders.size());
@@ -157,7 +196,15 @@ sys::Result<void> Exec::advance() {
   close(null_fd);
   JsonText json;
   client_->reply(id_, json.put("pid", host_pid(init_.pidfd.get())).text());
+  note_start();
   return {};
+}
+
+// After the reply: both at once, since only now there is something to tell.
+void Exec::note_start() {
+  exec_id_ = random_id();
+  journal_.note(("exec_create: " + command_).c_str(), {{"execID", exec_id_}});
+  journal_.note(("exec_start: " + command_).c_str(), {{"execID", exec_id_}});
 }
 
 void Exec::fail(const sys::Error& failure) {
@@ -246,10 +293,12 @@ void Exec::announce() {
   const bool out_of_memory =
       !exited && exit_.si_status == SIGKILL && !killed_ && oom_kills(target_.cgroup_folders) > oom_before_;
   JsonText json;
-  json.put("event", "exited").put("exitCode", exited ? exit_.si_status : 128 + exit_.si_status);
+  const int exit_code = exited ? exit_.si_status : 128 + exit_.si_status;
+  json.put("event", "exited").put("exitCode", exit_code);
   json.put("signal", exited ? 0 : exit_.si_status).put("oomKilled", out_of_memory);
   if (terminal_) close(1);
   client_->send(FrameType::kEvent, json.text());
+  journal_.note("exec_die", {{"execID", exec_id_}, {"exitCode", std::to_string(exit_code)}});
   leave();
   loop_.stop(0);
 }
@@ -279,7 +328,8 @@ int join_mode() {
   auto loop = Loop::create();
   if (!loop) return fail(loop.failure());
 
-  Exec exec(*loop, std::move(*target));
+  Journal journal(request->socket, target->bundle, target->id);
+  Exec exec(*loop, std::move(*target), std::move(journal));
   auto signals = watch_signals(
       *loop, [&exec] { exec.kill(); }, [&exec](pid_t pid) { return exec.is_child(pid); });
   if (!signals) return fail(signals.failure());

@@ -33,6 +33,7 @@ sys::Result<JoinTarget> parse_reply(std::string_view payload, std::vector<sys::F
   result.lock = std::move(fds[fixed - 1]);
   for (size_t i = fixed; i < fds.size(); i++) result.cgroup_folders.push_back(std::move(fds[i]));
   result.bundle = reader.text(&document, "bundle");
+  result.id = reader.text(&document, "container");
   result.seccomp_filter = reader.text(&document, "seccompFilter");
   SYS_TRY(reader.done());
   return result;

@@ -15,6 +15,7 @@ struct JoinTarget {
   sys::Fd lock;         // the container's: what we do in its upper folder counts as its own doing
   std::vector<sys::Fd> cgroup_folders;
   std::string bundle;
+  std::string id;
   std::string seccomp_filter;
 };
 

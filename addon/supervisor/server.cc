@@ -194,6 +194,7 @@ void Server::handle_attach(Connection& connection, const Request& request) {
   sys::JsonReader reader("attach");
   connection.sends_stdin = reader.flag(&request.document, "stdin");
   connection.reply(request.id);
+  container_->journal().note("attach");
 }
 
 void Server::on_stdin(Connection& connection, std::string_view data) {
@@ -216,7 +217,10 @@ void Server::handle_join(Connection& connection, const Request& request) {
   fds.push_back(kLockFd);
   for (const int folder : container_->cgroup().folder_fds()) fds.push_back(folder);
   JsonText json;
-  json.put("pid", container_->state().pid).put("bundle", config.bundle).put("rootless", config.spec.rootless);
+  json.put("pid", container_->state().pid)
+      .put("container", config.id)
+      .put("bundle", config.bundle)
+      .put("rootless", config.spec.rootless);
   const bool paused = container_->state().status == Status::kPaused;
   json.put("seccompFilter", config.seccomp_filter).put("status", !running ? "stopped" : paused ? "paused" : "running");
   connection.reply(request.id, json.text(), fds);

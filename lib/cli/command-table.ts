@@ -57,6 +57,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   image: { summary: 'image prune', load: () => require('./commands/image') as CommandModule },
   container: { summary: 'container prune', load: () => require('./commands/container') as CommandModule },
   system: { summary: 'prune and verify the data folder', load: () => require('./commands/system') as CommandModule },
+  events: { summary: 'tell what happens, as it happens', load: () => require('./commands/events') as CommandModule },
   info: { summary: 'tell what this host can do', load: () => require('./commands/info') as CommandModule },
   version: { summary: 'show the version', load: () => require('./commands/version') as CommandModule },
 };
@@ -68,7 +69,6 @@ export const notYet: Readonly<Record<string, string>> = {
   compose: 'start the services from a program, or one by one with `dinghy run`',
   cp: '`dinghy exec NAME tar c PATH` gives files on stdout; a bind mount (-v) shares a folder',
   diff: 'compare from inside with `dinghy exec`',
-  events: '`dinghy wait NAME` tells of an end',
   network: 'containers on the default network reach each other by address',
   rename: 'give the name at `dinghy run --name`',
   stats: "read the files of the container's cgroup",

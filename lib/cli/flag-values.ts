@@ -2,13 +2,24 @@ import { readFileSync } from 'node:fs';
 
 import type { CreateOptions, MountOption, PortOption, RestartOption, UlimitOption } from '../index';
 import { UsageError } from './context';
-import { parseDuration } from './format';
+import { parseDuration, parseTime } from './format';
 
 /** A number, or undefined when the flag was not given. @throws UsageError */
 export function number(text: string | undefined, flag: string): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new UsageError(`${flag} takes a number, not "${text}"`);
+  return value;
+}
+
+/** A moment, or undefined when the flag was not given. @throws UsageError */
+export function time(text: string | undefined, flag: string, now: Date): Date | undefined {
+  if (text === undefined) return undefined;
+  const value = parseTime(text, now);
+  if (!value)
+    throw new UsageError(
+      `${flag} takes a time (2026-01-31T12:00:00Z), a Unix time, or a duration (42m), not "${text}"`,
+    );
   return value;
 }
 

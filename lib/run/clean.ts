@@ -1,4 +1,13 @@
-import { closeSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 import { createLog } from '../log';
@@ -7,8 +16,10 @@ import type { DinghySection, RuntimeSpec } from '../oci/spec-types';
 import { removeVolumesOf } from './anonymous-volumes';
 import type { RunContext } from './context';
 import { containerPlaces, type ContainerPlaces } from './places';
-import { readRecord } from './record';
+import { noteContainer } from './journal';
+import { type ContainerRecord, readRecord } from './record';
 import { checkReply } from './start-error';
+import { observe, readState, supervisorKilled } from './state';
 import { takeLock } from './supervisor-link';
 
 const log = createLog('clean');
@@ -40,6 +51,9 @@ export async function cleanContainer(context: RunContext, id: string, options: {
   try {
     const section = readSection(places.config);
     const record = readRecord(places.record);
+    if (record) {
+      settleDeath(context, places, record);
+    }
     const volumes = options.volumes ? (record?.mounts ?? []).filter(({ anonymous }) => anonymous) : [];
     const trees = new Set([
       places.bundle,
@@ -51,14 +65,15 @@ export async function cleanContainer(context: RunContext, id: string, options: {
       `cannot remove container ${id.slice(0, 12)}`,
       await runTask('clean', 'clean', {
         trees: [...trees],
-        cgroups: [`/dinghy/${id}`],
-        // The veth has the container's short id in its name; its bridge goes when it was the last one's.
-        links: section?.network.mode === 'bridge' ? [`dgy${id.slice(0, 12)}`, section.network.bridge] : [],
+        ...kernelObjects(id, section),
         ...(context.rootless ? { rootless: context.rootless } : {}),
         files: (section?.release ?? []).filter((path) => isStillOurs(context, path, id)),
       }),
     );
     await removeVolumesOf(context.paths, id, (folders) => removeTrees(context, folders));
+    if (record) {
+      noteContainer(context.state, record, 'destroy');
+    }
     log('removed what was left of %s', id);
     return true;
   } finally {
@@ -68,15 +83,66 @@ export async function cleanContainer(context: RunContext, id: string, options: {
   }
 }
 
-/** Owned containers whose supervisor is gone are removed; living ones, and detached ones that have ended, stay. */
+/** What lives in the kernel and outlives a killed supervisor. */
+function kernelObjects(id: string, section: DinghySection | undefined): { cgroups: string[]; links: string[] } {
+  return {
+    cgroups: [`/dinghy/${id}`],
+    // The veth has the container's short id in its name; its bridge goes when it was the last one's.
+    links: section?.network.mode === 'bridge' ? [`dgy${id.slice(0, 12)}`, section.network.bridge] : [],
+  };
+}
+
+/**
+ * For whoever holds the lock: where a supervisor was killed, or the host was switched off, the container's end stands in the journal
+ * and in its state, without a code, for nobody saw it. When it was noticed is all that is known of when. First the event, so that a
+ * crash between the two tells it twice rather than never.
+ */
+export function settleDeath(context: RunContext, places: ContainerPlaces, record: ContainerRecord): boolean {
+  const state = readState(places.state);
+  if (!state || state.status === 'created' || state.status === 'stopped') {
+    return false;
+  }
+  noteContainer(context.state, record, 'die', { error: supervisorKilled });
+  const { exitCode: _code, signal: _signal, ...rest } = state;
+  const finishedAt = new Date().toISOString();
+  const draft = `${places.state}.new`;
+  const ended = { ...rest, status: 'stopped', pid: 0, finishedAt, error: supervisorKilled };
+  writeFileSync(draft, JSON.stringify(ended), { mode: 0o600 });
+  renameSync(draft, places.state);
+  return true;
+}
+
+/** As settleDeath, when nobody else has the lock; and what the dead supervisor left in the kernel is gone. The files stay. */
+async function settleDead(context: RunContext, places: ContainerPlaces, record: ContainerRecord): Promise<void> {
+  if (!observe(places).dead) {
+    return;
+  }
+  const lockFd = takeLock(places.lock);
+  if (lockFd === undefined) {
+    return;
+  }
+  try {
+    if (settleDeath(context, places, record)) {
+      const fields = { ...kernelObjects(places.id, readSection(places.config)), trees: [], files: [] };
+      const rootless = context.rootless ? { rootless: context.rootless } : {};
+      checkReply('cannot clean up', await runTask('clean', 'clean', { ...fields, ...rootless }));
+    }
+  } finally {
+    closeSync(lockFd);
+  }
+}
+
+/** Owned containers whose supervisor is gone are removed; of detached ones it is told that they ended. Living ones stay. */
 export async function sweepContainers(context: RunContext): Promise<void> {
   for (const id of listIds(context)) {
-    const record = readRecord(placesOnDisk(context, id).record);
-    if (record?.detached) {
-      continue;
-    }
     try {
-      await cleanContainer(context, id, { volumes: true });
+      const places = placesOnDisk(context, id);
+      const record = readRecord(places.record);
+      if (record?.detached) {
+        await settleDead(context, places, record);
+      } else {
+        await cleanContainer(context, id, { volumes: true });
+      }
     } catch (error) {
       log('cannot remove what is left of %s: %s', id, error);
     }

@@ -3,13 +3,14 @@ import { dirname } from 'node:path';
 
 import { DinghyError, isDinghyError } from '../errors';
 import { abortable, sleep, throwIfAborted } from '../util/abort';
-import { cleanContainer, removeTrees } from './clean';
+import { cleanContainer, removeTrees, settleDeath } from './clean';
 import type { RunContext } from './context';
 import type { CreatedContainer } from './create';
 import type { Reply } from '../native/protocol';
 import type { WaitingTask } from '../native/task';
 import type { RemoveOptions, StopOptions, WaitOptions } from './handle';
 import type { WaitResult } from './exec-result';
+import { noteContainer } from './journal';
 import type { ContainerPlaces } from './places';
 import type { ContainerRecord } from './record';
 import { checkSignalName } from './settle-options';
@@ -51,7 +52,10 @@ export class ContainerControl {
     const control = new ContainerControl(context, created.places, created.record);
     if (created.supervisor) {
       control.#open(created.supervisor, { hold: true, start, follow: start });
+      control.#noteItsDeath();
     }
+    // The supervisor needs some milliseconds until it has anything to tell.
+    noteContainer(context.state, created.record, 'create');
     return control;
   }
 
@@ -117,6 +121,10 @@ export class ContainerControl {
     await this.stop(options);
     throwIfAborted(options.signal);
     await this.start();
+    // The supervisor notes the start once it has answered: when it answers again, it has. It may have ended meanwhile.
+    const asked = this.#withLink(async (link) => void (await link.control.request('state')));
+    await asked.catch(() => undefined);
+    noteContainer(this.context.state, this.record, 'restart');
   }
 
   async setPaused(paused: boolean): Promise<void> {
@@ -281,6 +289,7 @@ export class ContainerControl {
   #launch(lockFd: number): SupervisorLink {
     try {
       mkdirSync(this.places.runtime, { recursive: true, mode: 0o700 });
+      settleDeath(this.context, this.places, this.record);
       return this.#open(launchSupervisor(this.context, lockFd), { hold: false });
     } finally {
       closeSync(lockFd);
@@ -298,6 +307,23 @@ export class ContainerControl {
       this.#lifeline = link;
     }
     return link;
+  }
+
+  /** Where the supervisor is killed, nobody else would tell of the end before it is removed. */
+  #noteItsDeath(): void {
+    void this.#lifeline?.control.closed.then(() => {
+      const lockFd = existsSync(this.places.bundle) ? takeLock(this.places.lock) : undefined;
+      if (lockFd === undefined) {
+        return;
+      }
+      try {
+        settleDeath(this.context, this.places, this.record);
+      } catch {
+        // A full disk, or it is being removed.
+      } finally {
+        closeSync(lockFd);
+      }
+    });
   }
 
   async #close(): Promise<void> {

@@ -14,9 +14,9 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
   const seen = observe(control.places);
   const { state } = seen;
   const status = statusOf(seen);
-  const isOver = status === 'exited' || status === 'dead';
+  const isOver = status === 'exited';
   const end = isOver ? waitResult(state) : undefined;
-  const error = status === 'dead' ? supervisorKilled : state?.error;
+  const error = seen.dead ? supervisorKilled : state?.error;
   return {
     id: record.id,
     name: record.name,
@@ -55,14 +55,12 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
   };
 }
 
-export function statusOf({ alive, state, dead }: Observation): ContainerStatus {
-  if (dead) {
-    return 'dead';
-  }
+export function statusOf({ state, dead }: Observation): ContainerStatus {
   switch (state?.status) {
     case 'running':
     case 'paused':
-      return alive ? state.status : 'dead';
+      // Its supervisor was killed, and it with it.
+      return dead ? 'exited' : state.status;
     case 'stopped':
       return 'exited';
     default:

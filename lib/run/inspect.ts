@@ -16,7 +16,7 @@ export interface ContainerInspect {
   name: string;
   image: string;
   imageId: string;
-  /** `dead`: its supervisor was killed, so nobody saw it end. */
+  /** `exited` with an exit code of null: its supervisor was killed, so nobody saw it end. */
   status: ContainerStatus;
   pid?: number;
   exitCode?: number | null;

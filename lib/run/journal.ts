@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { createLog } from '../log';
 import { flock } from '../native/binding';
+import type { ContainerRecord } from './record';
 
 const log = createLog('events');
 
@@ -44,6 +45,16 @@ export function noteEvent(state: string, event: Omit<JournalEvent, 'time'>): voi
   } catch (error) {
     log('cannot note %s %s: %s', type, action, error);
   }
+}
+
+/** As the supervisor does: with the container's image, name and labels. */
+export function noteContainer(
+  state: string,
+  { id, image, name, labels }: Pick<ContainerRecord, 'id' | 'image' | 'name' | 'labels'>,
+  action: string,
+  attributes: Record<string, string> = {},
+): void {
+  noteEvent(state, { type: 'container', action, id, attributes: { ...labels, image, name, ...attributes } });
 }
 
 function append(state: string, line: string): void {

@@ -1,7 +1,7 @@
 import { StringDecoder } from 'node:string_decoder';
 
 import { abortError, throwIfAborted } from '../util/abort';
-import { checkBoolean, checkChoice, checkInteger, checkOptions, checkSignal, invalidOption } from '../util/checks';
+import { checkBoolean, checkChoice, checkInteger, checkOptions, checkSignal, checkTime } from '../util/checks';
 import type { ContainerControl } from './container-control';
 import type { LogEntry } from './log-entry';
 import { LogReader } from './log-file';
@@ -41,16 +41,6 @@ export function settleLogs(options: unknown): LogSettings {
     encoding: encoding === undefined ? 'utf8' : checkChoice('encoding', encoding, ['utf8', 'buffer']),
     ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
   };
-}
-
-/** Epoch milliseconds of a Date (of any realm) or a number. */
-function checkTime(option: string, value: unknown): number {
-  const isDate = Object.prototype.toString.call(value) === '[object Date]';
-  const time = isDate ? (value as Date).getTime() : value;
-  if (typeof time !== 'number' || !Number.isFinite(time)) {
-    throw invalidOption(option, value, 'must be a Date or milliseconds since 1970');
-  }
-  return time;
 }
 
 /** The log's entries. With `follow` it goes on until the container has ended. */

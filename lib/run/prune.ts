@@ -14,6 +14,7 @@ import { removeTrees } from './clean';
 import type { RunContext } from './context';
 import { statusOf } from './describe';
 import { listContainers } from './find';
+import { type JournalEvent, noteEvent } from './journal';
 import { observe } from './state';
 
 interface Pruned {
@@ -37,7 +38,7 @@ export interface PruneOutcome {
   freedBytes: number;
 }
 
-const ended = ['created', 'exited', 'dead'];
+const ended = ['created', 'exited'];
 
 /** Detached containers that don't run are gone, their volumes not. Those that somebody owns go with their owner. */
 async function pruneContainers(context: RunContext): Promise<Pruned> {
@@ -78,6 +79,7 @@ async function pruneVolumes(context: RunContext, { all }: { all: boolean }): Pro
     });
   });
   const graves = moved.map(({ grave }) => grave);
+  moved.forEach(({ name }) => note(context, 'volume', 'destroy', name, { driver: 'local' }));
   return { names: moved.map(({ name }) => name), freedBytes: await removeTrees(context, graves) };
 }
 
@@ -86,7 +88,23 @@ async function pruneImages(context: RunContext, store: Store, { all }: { all: bo
     const used = new Set((await listContainers(context)).map(({ record }) => record.imageId));
     return dropUnusedImages(store, { all, used });
   });
+  names.forEach((id) => note(context, 'image', 'delete', id, { name: id }));
   return { names, freedBytes: await store.collect() };
+}
+
+function note(
+  { state }: RunContext,
+  type: JournalEvent['type'],
+  action: string,
+  id: string,
+  attributes: Record<string, string>,
+): void {
+  noteEvent(state, { type, action, id, attributes });
+}
+
+/** As Docker: one event of each kind that was pruned, also where there was nothing. */
+function notePruned(context: RunContext, type: JournalEvent['type'], { freedBytes }: Pruned): void {
+  note(context, type, 'prune', '', { reclaimed: String(freedBytes) });
 }
 
 /** What is asked for is gone; what a container that goes has held goes with it. */
@@ -95,6 +113,15 @@ export async function prune(context: RunContext, store: Store, settings: PruneSe
   const containers = settings.containers ? await pruneContainers(context) : nothing;
   const volumes = settings.volumes ? await pruneVolumes(context, { all: settings.volumes === 'all' }) : nothing;
   const images = settings.images ? await pruneImages(context, store, { all: settings.images === 'all' }) : nothing;
+  for (const [type, pruned] of [
+    ['container', containers],
+    ['volume', volumes],
+    ['image', images],
+  ] as const) {
+    if (pruned !== nothing) {
+      notePruned(context, type, pruned);
+    }
+  }
   return {
     containers: containers.names,
     volumes: volumes.names,

@@ -100,6 +100,16 @@ export function checkDuration(option: string, value: unknown): number {
   return value;
 }
 
+/** Epoch milliseconds of a Date (of any realm) or a number. */
+export function checkTime(option: string, value: unknown): number {
+  const isDate = Object.prototype.toString.call(value) === '[object Date]';
+  const time = isDate ? (value as Date).getTime() : value;
+  if (typeof time !== 'number' || !Number.isFinite(time)) {
+    throw invalidOption(option, value, 'must be a Date or milliseconds since 1970');
+  }
+  return time;
+}
+
 export function checkArray<T>(option: string, value: unknown, each: (option: string, value: unknown) => T): T[] {
   if (!Array.isArray(value)) {
     throw invalidOption(option, value, 'must be an array');

@@ -2,9 +2,7 @@ import { once } from 'node:events';
 
 import type { Command } from 'commander';
 import type { Context } from '../context';
-import { UsageError } from '../context';
-import { number } from '../flag-values';
-import { parseTime } from '../format';
+import { number, time } from '../flag-values';
 
 interface LogsFlags {
   follow?: boolean;
@@ -44,14 +42,4 @@ export function configure(command: Command, context: Context): void {
         if (!context[stream].write(bytes)) await once(context[stream], 'drain');
       }
     });
-}
-
-function time(text: string | undefined, flag: string, now: Date): Date | undefined {
-  if (text === undefined) return undefined;
-  const value = parseTime(text, now);
-  if (!value)
-    throw new UsageError(
-      `${flag} takes a time (2026-01-31T12:00:00Z), a Unix time, or a duration (42m), not "${text}"`,
-    );
-  return value;
 }
