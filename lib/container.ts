@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 
 import type { Image } from './image';
 import type { Attachment, ContainerProcess } from './run/container-process';
+import type { DiffEntry, DiffOptions } from './run/diff';
 import type { ExecResult, WaitResult } from './run/exec-result';
 import type {
   AttachOptions,
@@ -15,6 +16,7 @@ import type {
 import type { ContainerInspect } from './run/inspect';
 import type { LogEntry, LogOptions } from './run/log-entry';
 import type { ContainerOptions, ExecOptions, RestartOption, Size, SpawnOptions } from './run/options';
+import type { TopProcess } from './run/proc-stat';
 import type { WaitCondition } from './run/wait-condition';
 import { asyncDispose } from './util/dispose';
 import { notImplemented } from './util/not-implemented';
@@ -26,21 +28,6 @@ export interface ContainerStats {
   pids: { current: number; limit?: number };
   io: { readBytes: number; writtenBytes: number };
   network: { receivedBytes: number; sentBytes: number };
-}
-
-export interface TopProcess {
-  pid: number;
-  /** The pid inside the container. */
-  containerPid: number;
-  user: string;
-  cpuMs: number;
-  memoryBytes: number;
-  command: string;
-}
-
-export interface DiffEntry {
-  kind: 'added' | 'modified' | 'deleted';
-  path: string;
 }
 
 export interface UpdateOptions {
@@ -173,8 +160,9 @@ export class Container implements AsyncDisposable {
     return rejected('container.stats()', 'read the files of its cgroup, whose path is in its config.json');
   }
 
+  /** Its processes, as this host's /proc tells of them: the image needs no ps. */
   async top(): Promise<TopProcess[]> {
-    throw notImplemented('container.top()', "exec(['ps', '-ef']) in a container whose image has ps");
+    return this.#handle.top();
   }
 
   async rename(_name: string): Promise<void> {
@@ -201,8 +189,9 @@ export class Container implements AsyncDisposable {
     throw notImplemented('container.extract()', 'spawn tar in the container and write to its stdin');
   }
 
-  async diff(): Promise<DiffEntry[]> {
-    throw notImplemented('container.diff()', 'mount the folder of interest and compare it from outside');
+  /** What was changed in its files since it was made, running or not; not what is in volumes. */
+  async diff(options: DiffOptions = {}): Promise<DiffEntry[]> {
+    return this.#handle.diff(options);
   }
 
   /**

@@ -1,5 +1,5 @@
 export { Container } from './container';
-export type { CommitOptions, ContainerStats, DiffEntry, ForkOptions, TopProcess, UpdateOptions } from './container';
+export type { CommitOptions, ContainerStats, ForkOptions, UpdateOptions } from './container';
 export { DinghyError, isDinghyError } from './errors';
 export type { ErrorCode } from './errors';
 export { Image } from './image';
@@ -21,6 +21,7 @@ export type {
 export { Network } from './networks';
 export type { ConnectOptions, CreateNetworkOptions, NetworkInspect } from './networks';
 export type { Attachment, ContainerProcess } from './run/container-process';
+export type { DiffEntry, DiffOptions } from './run/diff';
 export type { ExecResult, WaitResult } from './run/exec-result';
 export type {
   AttachOptions,
@@ -33,6 +34,7 @@ export type {
 export type { ContainerInspect, ContainerStatus, NetworkEndpoint } from './run/inspect';
 export type { LogEntry, LogOptions } from './run/log-entry';
 export type * from './run/options';
+export type { TopProcess } from './run/proc-stat';
 export type { PortBinding } from './run/state';
 export type * from './run/wait-condition';
 export { Runtime } from './runtime';

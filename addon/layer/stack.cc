@@ -2,13 +2,12 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
+#include "layer/overlay_marks.h"
 #include "sys/folder.h"
 
 namespace layer {
@@ -16,24 +15,6 @@ namespace {
 
 constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr int kMaxLinks = 40;  // path_resolution(7)
-
-bool has_overlay_mark(int fd, const char* name, char value) {
-  for (const char* prefix : {"trusted.overlay.", "user.overlay."}) {
-    char found = 0;
-    const std::string key = std::string(prefix) + name;
-    const ssize_t length = fgetxattr(fd, key.c_str(), &found, 1);
-    if (length >= 0 && (value == 0 || (length == 1 && found == value))) return true;
-  }
-  return false;
-}
-
-// A character device 0:0, or, where those cannot be made, an empty file with an attribute.
-bool is_whiteout(int parent, const std::string& name, const struct stat& status) {
-  if (S_ISCHR(status.st_mode)) return status.st_rdev == makedev(0, 0);
-  if (!S_ISREG(status.st_mode) || status.st_size != 0) return false;
-  const sys::Fd fd(openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  return fd && has_overlay_mark(fd.get(), "whiteout", 0);
-}
 
 // The first component of `rest`, which is shortened by it; empty at the end.
 std::string next_name(std::string& rest) {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "layer/confine.h"
+#include "layer/diff.h"
 #include "supervisor/byte_text.h"
 #include "supervisor/handshake.h"
 #include "supervisor/json_text.h"
@@ -19,16 +20,29 @@ namespace {
 constexpr int kOutputFd = 1;
 constexpr int kPipeSize = 1 << 20;
 
-sys::Result<PackRoot> open_root(const Request& request) {
-  if (request.op != "pack") return sys::error("pack", "the only request is pack", EPROTO);
-  sys::JsonReader reader("pack");
-  const std::string folder = reader.text(&request.document, "folder");
-  const std::string bundle = reader.text(&request.document, "bundle");
-  const std::string socket = reader.text(&request.document, "socket");
-  const auto ids = parse_rootless(reader, &request.document);
+// What a request says of the tree that is wanted.
+struct Wish {
+  std::string folder;
+  std::string bundle;
+  std::string socket;
+  std::optional<RootlessConfig> ids;
+};
+
+sys::Result<Wish> parse_wish(const Request& request) {
+  sys::JsonReader reader(request.op);
+  Wish wish;
+  wish.folder = reader.text(&request.document, "folder");
+  wish.bundle = reader.text(&request.document, "bundle");
+  wish.socket = reader.text(&request.document, "socket");
+  wish.ids = parse_rootless(reader, &request.document);
   SYS_TRY(reader.done());
-  if (folder.empty() == bundle.empty()) return sys::error("pack", "either folder or bundle must be given", EINVAL);
-  return bundle.empty() ? open_folder_root(folder, ids) : open_container_root(bundle, socket);
+  return wish;
+}
+
+sys::Result<PackRoot> open_root(const Wish& wish) {
+  if (wish.folder.empty() == wish.bundle.empty())
+    return sys::error("pack", "either folder or bundle must be given", EINVAL);
+  return wish.bundle.empty() ? open_folder_root(wish.folder, wish.ids) : open_container_root(wish.bundle, wish.socket);
 }
 
 void announce() {
@@ -36,14 +50,20 @@ void announce() {
   (void)sys::write_all(kControlFd, encode_frame(FrameType::kEvent, event.put("event", "opened").text())).ok();
 }
 
-sys::Result<std::string> pack(const Request& request) {
-  auto root = open_root(request);
-  if (!root) return root.take_failure();
-  SYS_TRY(layer::confine(root->folder.get(), layer::kToPack));
+// What is read from here on is a container's, or anybody's; whoever asked may read it from fd 1.
+sys::Result<void> begin_reading(int root) {
+  SYS_TRY(layer::confine(root, layer::kToPack));
   SYS_TRY(end_with_control());
   announce();
   // Fewer turns of the reader's event loop; a user may have used up what he has for pipes.
   (void)fcntl(kOutputFd, F_SETPIPE_SZ, kPipeSize);
+  return {};
+}
+
+sys::Result<std::string> pack(const Wish& wish) {
+  auto root = open_root(wish);
+  if (!root) return root.take_failure();
+  SYS_TRY(begin_reading(root->folder.get()));
   layer::Output output(kOutputFd);
   SYS_TRY(output.start());
   auto report = layer::pack(root->folder.get(), output);
@@ -56,6 +76,45 @@ sys::Result<std::string> pack(const Request& request) {
   return json.text();
 }
 
+// One change: its letter and its path, ended by a zero, which no path has.
+class ChangeLines final : public layer::ChangeSink {
+ public:
+  explicit ChangeLines(layer::Output& output) : output_(output) {}
+  sys::Result<void> put(char kind, const std::string& path) override {
+    count_++;
+    line_.assign(1, kind);
+    line_.append(path).append(1, '\0');
+    return output_.write(line_);
+  }
+  [[nodiscard]] uint64_t count() const { return count_; }
+
+ private:
+  layer::Output& output_;
+  std::string line_;
+  uint64_t count_ = 0;
+};
+
+sys::Result<std::string> diff(const Wish& wish) {
+  auto layers = open_container_layers(wish.bundle, wish.socket);
+  if (!layers) return layers.take_failure();
+  SYS_TRY(begin_reading(layers->upper.get()));
+  layer::Output output(kOutputFd);
+  SYS_TRY(output.start());
+  ChangeLines lines(output);
+  SYS_TRY(layer::diff(layers->upper.get(), layers->lower, lines));
+  SYS_TRY(output.finish());
+  JsonText json;
+  return json.put("changes", lines.count()).text();
+}
+
+sys::Result<std::string> carry_out(const Request& request) {
+  auto wish = parse_wish(request);
+  if (!wish) return wish.take_failure();
+  if (request.op == "pack") return pack(*wish);
+  if (request.op == "diff") return diff(*wish);
+  return sys::error("pack", "the only requests are pack and diff", EPROTO);
+}
+
 }  // namespace
 
 int pack_mode() {
@@ -63,7 +122,7 @@ int pack_mode() {
   yield_to_program();
   auto first = read_first_request(kControlFd);
   if (!first) return 1;
-  auto result = pack(first->request);
+  auto result = carry_out(first->request);
   if (result) {
     reply_now(kControlFd, first->request.id, *result);
   } else {

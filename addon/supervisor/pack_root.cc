@@ -98,6 +98,25 @@ sys::Result<PackRoot> open_container_root(const std::string& bundle, const std::
   return root;
 }
 
+sys::Result<ContainerLayers> open_container_layers(const std::string& bundle, const std::string& socket) {
+  ContainerLayers layers;
+  if (!socket.empty()) {
+    auto answer = ask_for_target(socket, Wanted::kFiles);
+    if (!answer) return answer.take_failure();
+    layers.lock = std::move(answer->lock);
+  }
+  auto config = read_config(bundle);
+  if (!config) return config.take_failure();
+  const jail::Rootfs& rootfs = config->spec.rootfs;
+  auto upper = open_folder_root(rootfs.upper, config->rootless);
+  if (!upper) return upper.take_failure();
+  layers.upper = std::move(upper->folder);
+  auto lower = layer::Stack::open(rootfs.lower);
+  if (!lower) return lower.take_failure();
+  layers.lower = std::move(*lower);
+  return layers;
+}
+
 sys::Result<PackRoot> open_folder_root(const std::string& path, const std::optional<RootlessConfig>& ids) {
   if (ids) {
     SYS_TRY(enter_rootless(*ids));

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "layer/stack.h"
 #include "supervisor/config.h"
 #include "sys/fd.h"
 #include "sys/result.h"
@@ -19,6 +20,16 @@ struct PackRoot {
 // very overlay that it runs on. Otherwise the layers are mounted once more, read-only, for which the caller holds the
 // container's lock. The process, of one thread, may be in other namespaces afterwards.
 sys::Result<PackRoot> open_container_root(const std::string& bundle, const std::string& socket);
+
+// What a container is made of, apart: its upper folder, on a mount like the above, and the layers below it.
+struct ContainerLayers {
+  sys::Fd upper;
+  layer::Stack lower;
+  sys::Fd lock;
+};
+
+// Of the container in `bundle`, running or not, as open_container_root() finds it.
+sys::Result<ContainerLayers> open_container_layers(const std::string& bundle, const std::string& socket);
 
 // Any folder. With `ids`, owners are seen through the user's id map. Other mounts below it are left out.
 sys::Result<PackRoot> open_folder_root(const std::string& path, const std::optional<RootlessConfig>& ids);

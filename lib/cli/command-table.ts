@@ -33,6 +33,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: () => require('./commands/wait') as CommandModule,
   },
   rm: { summary: 'remove containers', load: () => require('./commands/rm') as CommandModule },
+  top: { summary: "show a container's processes", load: () => require('./commands/top') as CommandModule },
+  diff: {
+    summary: "show what was changed in a container's files",
+    load: () => require('./commands/diff') as CommandModule,
+  },
   port: { summary: 'show where ports are published', load: () => require('./commands/port') as CommandModule },
   export: {
     summary: "write a container's file system as a tar archive",
@@ -68,11 +73,9 @@ export const notYet: Readonly<Record<string, string>> = {
   commit: 'build the image with buildah and pull it',
   compose: 'start the services from a program, or one by one with `dinghy run`',
   cp: '`dinghy exec NAME tar c PATH` gives files on stdout; a bind mount (-v) shares a folder',
-  diff: 'compare from inside with `dinghy exec`',
   network: 'containers on the default network reach each other by address',
   rename: 'give the name at `dinghy run --name`',
   stats: "read the files of the container's cgroup",
-  top: '`dinghy exec NAME ps -ef`, where the image has ps',
   update: 'make a new container with the other limits',
   volume: '`-v name:/path` makes a volume; they are the folders in volumes/ of the data folder',
 };

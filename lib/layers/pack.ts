@@ -11,6 +11,8 @@ import { abortable, abortError, onAbort, throwIfAborted } from '../util/abort';
 import { processEnd } from './process';
 
 export interface PackOptions {
+  /** A request of the binary's pack mode. Default: `pack`, a tar archive. */
+  op?: 'pack' | 'diff';
   /** What to pack, in the words of the binary's pack mode: `{folder, rootless?}` or `{bundle, socket?}`. */
   fields: Record<string, unknown>;
   /** The beginning of every error's message: `cannot export container web`. */
@@ -22,7 +24,7 @@ export interface PackOptions {
 }
 
 /**
- * The tar archive of a tree, as a stream that reads on at its reader's pace. It's open when this resolves: the tree has been found
+ * The tar archive of a tree (or what else pack mode tells of one), as a stream that reads on at its reader's pace. It's open when this resolves: the tree has been found
  * and mounted. Destroying the stream ends the process that reads it; after an error nothing of that is left.
  * @throws ERR_ARCHIVE, ERR_CONTAINER_NOT_RUNNING when the container ended this very moment, ERR_SUPERVISOR, ABORT_ERR
  */
@@ -61,7 +63,7 @@ class PackStream extends Readable {
     this.#source = source;
     this.#pid = pid;
     this.#control = control;
-    this.#reply = control.request('pack', options.fields);
+    this.#reply = control.request(options.op ?? 'pack', options.fields);
     this.opened = Promise.race([event, this.#reply.then((reply) => this.#check(reply))]);
     this.opened.catch(() => undefined);
     this.gone = new Promise((resolve) => (this.#tellGone = resolve));

@@ -2,13 +2,20 @@ import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 
 import { DinghyError, isDinghyError } from '../errors';
-import { packTree } from '../layers/pack';
+import { type PackOptions, packTree } from '../layers/pack';
 import { sleep, throwIfAborted } from '../util/abort';
 import type { ContainerControl } from './container-control';
 import type { ExportOptions } from './handle';
 import type { SupervisorLink } from './supervisor-link';
 
 const attempts = 5;
+
+/** What is read of a container's files: a request of the binary's pack mode, and what it is called in errors. */
+export interface ContainerReading extends Pick<PackOptions, 'op' | 'signal'> {
+  /** `cannot export container web` */
+  doing: string;
+  fields?: Record<string, unknown>;
+}
 
 /**
  * The container's file system as a tar archive, as `docker export` gives it: the merged tree without what is mounted in it, so that
@@ -19,13 +26,22 @@ const attempts = 5;
  * @throws ERR_CONTAINER_NOT_FOUND, ERR_ARCHIVE, ERR_SUPERVISOR, ABORT_ERR
  */
 export async function exportContainer(control: ContainerControl, { signal }: ExportOptions): Promise<Readable> {
+  return readContainer(control, { doing: `cannot export container ${control.record.name}`, signal });
+}
+
+/**
+ * What one request of pack mode tells of a container's files, running or not.
+ * @throws ERR_CONTAINER_NOT_FOUND, ERR_ARCHIVE, ERR_SUPERVISOR, ABORT_ERR
+ */
+export async function readContainer(control: ContainerControl, reading: ContainerReading): Promise<Readable> {
+  const { signal } = reading;
   for (let attempt = 1; ; attempt++) {
     throwIfAborted(signal);
     if (!existsSync(control.places.record)) {
       throw control.notFound();
     }
     try {
-      return await tryExport(control, signal);
+      return await tryToRead(control, reading);
     } catch (error) {
       // It ended between the question and the way in; the next look finds it stopped.
       const ended = isDinghyError(error) && error.code === 'ERR_CONTAINER_NOT_RUNNING';
@@ -37,16 +53,18 @@ export async function exportContainer(control: ContainerControl, { signal }: Exp
   }
 }
 
-async function tryExport(control: ContainerControl, signal: AbortSignal | undefined): Promise<Readable> {
-  const { places, record } = control;
+async function tryToRead(control: ContainerControl, reading: ContainerReading): Promise<Readable> {
+  const { places } = control;
+  const { op, doing, fields, signal } = reading;
   // It lends its lock: what reads the upper folder counts as its own doing, also when the container doesn't run.
   const link = await control.connectOrLaunch();
   try {
     await control.opened(); // a new one listens only then
     const stream = await packTree({
-      fields: { bundle: places.bundle, socket: places.socket },
-      doing: `cannot export container ${record.name}`,
-      confirm: () => stillThere(control, link),
+      ...(op ? { op } : {}),
+      fields: { bundle: places.bundle, socket: places.socket, ...fields },
+      doing,
+      confirm: () => stillThere(control, link, doing),
       ...(signal ? { signal } : {}),
     });
     stream.once('close', () => link.close());
@@ -58,13 +76,13 @@ async function tryExport(control: ContainerControl, signal: AbortSignal | undefi
 }
 
 /** A supervisor that removes the container deletes files before anybody could have packed them, and answers nothing any more. */
-async function stillThere(control: ContainerControl, link: SupervisorLink): Promise<void> {
+async function stillThere(control: ContainerControl, link: SupervisorLink, doing: string): Promise<void> {
   try {
     await link.subscribe();
   } catch (error) {
     throw new DinghyError({
       code: 'ERR_CONTAINER_NOT_FOUND',
-      message: `cannot export container ${control.record.name}: it was removed meanwhile, so the archive is not whole`,
+      message: `${doing}: it was removed meanwhile, so what was read is not whole`,
       details: { container: control.record.id },
       cause: error,
     });

@@ -1,10 +1,12 @@
 import type { Readable } from 'node:stream';
 
 import type { Attachment, ContainerProcess } from './container-process';
+import type { DiffEntry, DiffOptions } from './diff';
 import type { ExecResult, WaitResult } from './exec-result';
 import type { ContainerInspect } from './inspect';
 import type { LogEntry, LogOptions } from './log-entry';
 import type { ExecOptions, SpawnOptions } from './options';
+import type { TopProcess } from './proc-stat';
 import type { PortBinding } from './state';
 import type { WaitCondition } from './wait-condition';
 
@@ -67,5 +69,7 @@ export interface ContainerHandle {
   logs(options: LogOptions): AsyncIterable<LogEntry<string | Buffer>>;
   waitFor(conditions: readonly WaitCondition[], options: WaitForOptions): Promise<void>;
   port(port: number | string): Promise<PortBinding>;
+  top(): Promise<TopProcess[]>;
+  diff(options: DiffOptions): Promise<DiffEntry[]>;
   export(options: ExportOptions): Promise<Readable>;
 }

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { LogAttachment } from './attach';
 import type { Attachment, ContainerProcess } from './container-process';
 import type { ContainerControl } from './container-control';
+import { type DiffEntry, diffContainer, type DiffOptions } from './diff';
 import { armDeadline, execInContainer } from './exec';
 import { execOptionNames, settleCollect, settleSpawn } from './exec-options';
 import type { ExecResult, WaitResult } from './exec-result';
@@ -24,7 +25,9 @@ import { isRunning, readLogs, settleLogs } from './logs';
 import type { ExecOptions, SpawnOptions } from './options';
 import { publishedPort } from './ports';
 import { checkSignalName } from './settle-options';
+import type { TopProcess } from './proc-stat';
 import { observe, type PortBinding } from './state';
+import { topContainer } from './top';
 import { settleConditions, waitForConditions } from './wait-for';
 import type { WaitCondition } from './wait-condition';
 import { checkBoolean, checkChoice, checkDuration, checkOptions, checkSignal } from '../util/checks';
@@ -142,6 +145,15 @@ export class LiveContainer implements ContainerHandle {
   async port(port: number | string): Promise<PortBinding> {
     const { state } = observe(this.control.places);
     return publishedPort(this.name, state?.ports ?? [], port);
+  }
+
+  async top(): Promise<TopProcess[]> {
+    return topContainer(this.control);
+  }
+
+  async diff(options: DiffOptions): Promise<DiffEntry[]> {
+    const { signal } = checkOptions('diff', options, ['signal']);
+    return diffContainer(this.control, signal === undefined ? {} : { signal: checkSignal('signal', signal) });
   }
 
   async export(options: ExportOptions): Promise<Readable> {

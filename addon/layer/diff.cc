@@ -1,0 +1,173 @@
+#include "layer/diff.h"
+
+#include <fcntl.h>
+#include <sys/xattr.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
+
+#include "layer/name.h"
+#include "layer/overlay_marks.h"
+#include "sys/folder.h"
+
+namespace layer {
+namespace {
+
+constexpr const char* kStep = "read tree";
+constexpr int kOpenFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+// The places that a start makes for its own mounts. Docker has them in a layer of its own, below the container's.
+constexpr std::string_view kMadeByStart[] = {
+    "/dev",          "/dev/console", "/dev/mqueue",      "/dev/pts", "/dev/shm", "/etc",
+    "/etc/hostname", "/etc/hosts",   "/etc/resolv.conf", "/proc",    "/sys",
+};
+
+bool made_by_start(const std::string& path, const struct stat& status) {
+  if (std::find(std::begin(kMadeByStart), std::end(kMadeByStart), path) == std::end(kMadeByStart)) return false;
+  return S_ISDIR(status.st_mode) || (S_ISREG(status.st_mode) && status.st_size == 0);
+}
+
+// What lower layers show under one name.
+struct Below {
+  Parts folder;
+  Stack::Node other;
+  struct stat status = {};
+
+  [[nodiscard]] bool exists() const { return !folder.empty() || other.parent != nullptr; }
+  [[nodiscard]] bool is_folder() const { return !folder.empty(); }
+};
+
+bool same_owner_and_mode(const struct stat& a, const struct stat& b) {
+  return a.st_mode == b.st_mode && a.st_uid == b.st_uid && a.st_gid == b.st_gid && a.st_rdev == b.st_rdev;
+}
+
+bool same_content(const struct stat& a, const struct stat& b) {
+  return a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
+}
+
+std::string capability(int parent, const std::string& name) {
+  const sys::Fd fd(openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  std::array<char, 64> value{};
+  const ssize_t size = fd ? fgetxattr(fd.get(), "security.capability", value.data(), value.size()) : -1;
+  return size > 0 ? std::string(value.data(), static_cast<size_t>(size)) : std::string();
+}
+
+class Differ {
+ public:
+  Differ(ChangeSink& sink, size_t depth) : sink_(sink), depth_(depth) {}
+
+  sys::Result<void> folder(int upper, const Parts& lower, bool opaque);
+
+ private:
+  sys::Result<void> member(int upper, const std::string& name, const Parts& lower);
+  sys::Result<void> subfolder(int upper, const std::string& name, const Below& below, const struct stat& status);
+  [[nodiscard]] sys::Result<Below> look_below(const Parts& lower, const std::string& name) const;
+  sys::Result<void> tell(char kind);
+  [[nodiscard]] sys::Error failed(int err = errno) const { return sys::errno_error(kStep, printable(path_), err); }
+
+  // A folder on the way to the entry in hand: how long its path is, and whether it has been told.
+  struct Way {
+    size_t length;
+    bool told;
+  };
+
+  ChangeSink& sink_;
+  const size_t depth_;
+  std::string path_;  // of the entry in hand: "/a/b"
+  std::vector<Way> way_;
+};
+
+// The folders above it are told first, which are modified by having it.
+sys::Result<void> Differ::tell(char kind) {
+  for (Way& way : way_) {
+    if (way.told) continue;
+    way.told = true;
+    SYS_TRY(sink_.put('C', path_.substr(0, way.length)));
+  }
+  return sink_.put(kind, path_);
+}
+
+sys::Result<Below> Differ::look_below(const Parts& lower, const std::string& name) const {
+  Below below;
+  auto found = Stack::look_up(lower, name);
+  if (!found) return failed(found.failure().err);
+  below.folder = std::move(found->folder);
+  if (below.is_folder()) {
+    if (fstat(below.folder.front().fd->get(), &below.status) != 0) return failed();
+  } else if (found->other.parent) {
+    below.other = std::move(found->other);
+    if (fstatat(below.other.parent->get(), name.c_str(), &below.status, AT_SYMLINK_NOFOLLOW) != 0) return failed();
+  }
+  return below;
+}
+
+sys::Result<void> Differ::subfolder(int upper, const std::string& name, const Below& below, const struct stat& status) {
+  const sys::Fd fd(openat(upper, name.c_str(), kOpenFolder));
+  if (!fd) {
+    // Gone, or another thing, since it was looked at: a container may be running in it.
+    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return {};
+    return failed();
+  }
+  const bool known = below.is_folder() || (!below.exists() && made_by_start(path_, status));
+  bool told = true;
+  if (!known) {
+    SYS_TRY(tell(below.exists() ? 'C' : 'A'));
+  } else if (below.is_folder() && !same_owner_and_mode(status, below.status)) {
+    SYS_TRY(tell('C'));
+  } else {
+    told = false;
+  }
+  if (way_.size() == depth_) {
+    return sys::error("limit", "nested deeper than " + std::to_string(depth_) + " folders");
+  }
+  way_.push_back({path_.size(), told});
+  SYS_TRY(folder(fd.get(), below.folder, has_overlay_mark(fd.get(), "opaque", 'y')));
+  way_.pop_back();
+  return {};
+}
+
+sys::Result<void> Differ::member(int upper, const std::string& name, const Parts& lower) {
+  struct stat status = {};
+  const bool here = fstatat(upper, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  if (!here && errno != ENOENT) return failed();
+  auto below = look_below(lower, name);
+  if (!below) return below.take_failure();
+  // Not here: a name of an opaque folder's lower ones, hidden like one with a whiteout.
+  if (!here || is_whiteout(upper, name, status)) return below->exists() ? tell('D') : sys::Result<void>();
+  if (S_ISDIR(status.st_mode)) return subfolder(upper, name, *below, status);
+  if (!below->exists()) return made_by_start(path_, status) ? sys::Result<void>() : tell('A');
+  const bool same =
+      !below->is_folder() && same_owner_and_mode(status, below->status) && same_content(status, below->status) &&
+      (!S_ISREG(status.st_mode) || capability(upper, name) == capability(below->other.parent->get(), name));
+  return same ? sys::Result<void>() : tell('C');
+}
+
+sys::Result<void> Differ::folder(int upper, const Parts& lower, bool opaque) {
+  auto names = sys::folder_names(upper, kStep);
+  if (!names) return failed(names.failure().err);
+  if (opaque && !lower.empty()) {
+    auto hidden = Stack::names_in(lower);
+    if (!hidden) return failed(hidden.failure().err);
+    hidden->insert(names->begin(), names->end());
+    names->assign(hidden->begin(), hidden->end());
+  }
+  const size_t length = path_.size();
+  for (const std::string& name : *names) {
+    path_ += '/';
+    path_ += name;
+    SYS_TRY(member(upper, name, lower));
+    path_.resize(length);
+  }
+  return {};
+}
+
+}  // namespace
+
+sys::Result<void> diff(int upper, const Stack& lower, ChangeSink& sink, size_t depth) {
+  auto root = lower.folder("");
+  if (!root) return sys::errno_error(kStep, "/", root.failure().err);
+  return Differ(sink, depth).folder(upper, *root, false);
+}
+
+}  // namespace layer
