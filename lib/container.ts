@@ -165,8 +165,12 @@ export class Container implements AsyncDisposable {
     return this.#handle.top();
   }
 
-  async rename(_name: string): Promise<void> {
-    throw notImplemented('container.rename()', 'give the name at create');
+  /**
+   * It has another name from now on, and the old one is free. Others keep seeing the old one in what they looked up before.
+   * @throws ERR_NAME_IN_USE · ERR_INVALID_OPTION · ERR_CONTAINER_NOT_FOUND: then it has the name it had
+   */
+  async rename(name: string): Promise<void> {
+    await this.#handle.rename(name);
   }
 
   async update(_options: UpdateOptions): Promise<void> {

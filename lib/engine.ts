@@ -30,6 +30,7 @@ import {
 import { LiveContainer } from './run/live-container';
 import { OneShotProcess, runToEnd } from './run/one-shot';
 import { prune, type PruneOutcome, settlePrune } from './run/prune';
+import { sweepNames } from './run/reserve';
 import { containerOptionNames, settleOptions } from './run/settle-options';
 import { settleConditions, waitForConditions } from './run/wait-for';
 import type { ImportOptions, RuntimeEvent, RuntimeInfo, RuntimeOptions, VerifyResult } from './runtime-options';
@@ -293,7 +294,9 @@ export class Engine {
       swept.add(paths.root);
       // Not now: it reads a folder for each container, and somebody waits for a start.
       setTimeout(() => {
-        sweepContainers(context).catch((error: unknown) => log('sweeping failed: %s', error));
+        Promise.all([sweepContainers(context), sweepNames(context)]).catch((error: unknown) =>
+          log('sweeping failed: %s', error),
+        );
       }, sweepDelayMs).unref();
     }
     return context;

@@ -3,19 +3,25 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <utility>
 
 #include "supervisor/clock.h"
 #include "supervisor/host.h"
 #include "sys/kernel.h"
+#include "sys/small_file.h"
 #include "sys/tree.h"
 
 namespace supervisor {
 namespace {
+
+constexpr size_t kMaxClaimSize = 4096;
 
 siginfo_t reap(const sys::Fd& pidfd) {
   siginfo_t info{};
@@ -23,6 +29,21 @@ siginfo_t reap(const sys::Fd& pidfd) {
          errno == EINTR) {
   }
   return info;
+}
+
+// A name is a link to the container's id, an address a file that holds it; whatever else is to be released has no such
+// owner. One that was taken for abandoned, or renamed by a process that was killed, may be another container's by now.
+bool is_ours(const std::string& path, const std::string& id) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0) return false;
+  if (S_ISLNK(info.st_mode)) {
+    char target[PATH_MAX];
+    const ssize_t size = readlink(path.c_str(), target, sizeof target);
+    return size >= 0 && std::string_view(target, static_cast<size_t>(size)) == id;
+  }
+  if (!S_ISREG(info.st_mode)) return true;
+  const auto owner = sys::read_file(path, kMaxClaimSize);
+  return !owner || owner->size() != id.size() || *owner == id;
 }
 
 }  // namespace
@@ -265,6 +286,18 @@ void Container::publish() {
   observer_.changed();
 }
 
+sys::Result<void> Container::rename(const std::string& draft, const std::string& from, const std::string& to,
+                                    const std::string& old_name) {
+  for (const char* name : {"config.json", "container.json"}) {
+    const std::string target = config_.bundle + "/" + name;
+    if (::rename((draft + "/" + name).c_str(), target.c_str()) != 0) return sys::errno_error("rename", target);
+  }
+  std::replace(config_.release.begin(), config_.release.end(), from, to);
+  journal_.load();
+  journal_.note("rename", {{"oldName", old_name}});
+  return {};
+}
+
 void Container::let_go() { network_.close(); }
 
 sys::Result<void> Container::remove() {
@@ -277,7 +310,9 @@ sys::Result<void> Container::remove() {
   };
   for (const std::string& path : config_.trees) drop(path);
   // The name and the address last: nobody may take them while something of this container is still there.
-  for (const std::string& path : config_.release) drop(path);
+  for (const std::string& path : config_.release) {
+    if (is_ours(path, config_.id)) drop(path);
+  }
   journal_.note("destroy");
   return outcome;
 }

@@ -45,6 +45,10 @@ class Container {
   void end_now();
   sys::Result<void> pause();
   sys::Result<void> unpause();
+  // Its config.json and container.json are those in the folder `draft`, and of its names on disk it is `to` that goes
+  // with it, not `from`.
+  sys::Result<void> rename(const std::string& draft, const std::string& from, const std::string& to,
+                           const std::string& old_name);
   // Everything that was made for it is gone: links, ports, cgroup, the configured paths and folders. Not while it is
   // active.
   sys::Result<void> remove();

@@ -106,6 +106,7 @@ void Server::on_request(Connection& connection, const Request& request) {
   if (op == "resize") return handle_resize(connection, request);
   if (op == "join") return handle_join(connection, request);
   if (op == "remove") return handle_remove(connection, request);
+  if (op == "rename") return handle_rename(connection, request);
   if (op == "pause") return answer(connection, request.id, container_->pause());
   if (op == "unpause") return answer(connection, request.id, container_->unpause());
   if (op == "release") {
@@ -239,6 +240,16 @@ void Server::handle_remove(Connection& connection, const Request& request) {
   } else {
     remove_and_exit();
   }
+}
+
+void Server::handle_rename(Connection& connection, const Request& request) {
+  sys::JsonReader reader("rename");
+  const std::string draft = reader.text(&request.document, "draft");
+  const std::string from = reader.text(&request.document, "from");
+  const std::string to = reader.text(&request.document, "to");
+  const std::string old_name = reader.text(&request.document, "oldName");
+  const auto valid = reader.done();
+  answer(connection, request.id, valid ? container_->rename(draft, from, to, old_name) : valid);
 }
 
 void Server::state_changed() {

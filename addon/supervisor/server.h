@@ -56,6 +56,7 @@ class Server {
   void handle_attach(Connection& connection, const Request& request);
   void handle_join(Connection& connection, const Request& request);
   void handle_remove(Connection& connection, const Request& request);
+  void handle_rename(Connection& connection, const Request& request);
 
   void send_log_event(Connection& connection);
   // Decides whether this supervisor still has a reason to be.

@@ -26,6 +26,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   stop: { summary: 'stop containers', load: () => require('./commands/stop') as CommandModule },
   kill: { summary: 'send containers a signal', load: () => require('./commands/kill') as CommandModule },
   restart: { summary: 'stop and start containers', load: () => require('./commands/restart') as CommandModule },
+  rename: { summary: 'give a container another name', load: () => require('./commands/rename') as CommandModule },
   pause: { summary: 'freeze containers', load: () => require('./commands/pause') as CommandModule },
   unpause: { summary: 'thaw containers', load: () => require('./commands/unpause') as CommandModule },
   wait: {
@@ -74,7 +75,6 @@ export const notYet: Readonly<Record<string, string>> = {
   compose: 'start the services from a program, or one by one with `dinghy run`',
   cp: '`dinghy exec NAME tar c PATH` gives files on stdout; a bind mount (-v) shares a folder',
   network: 'containers on the default network reach each other by address',
-  rename: 'give the name at `dinghy run --name`',
   stats: "read the files of the container's cgroup",
   update: 'make a new container with the other limits',
   volume: '`-v name:/path` makes a volume; they are the folders in volumes/ of the data folder',

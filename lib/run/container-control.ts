@@ -13,6 +13,7 @@ import type { WaitResult } from './exec-result';
 import { noteContainer } from './journal';
 import type { ContainerPlaces } from './places';
 import type { ContainerRecord } from './record';
+import { renameContainer } from './rename';
 import { checkSignalName } from './settle-options';
 import { checkReply } from './start-error';
 import { observe, supervisorKilled, type SupervisorState, waitResult } from './state';
@@ -28,7 +29,7 @@ const handoverMs = 5000;
 export class ContainerControl {
   readonly context: RunContext;
   readonly places: ContainerPlaces;
-  readonly record: ContainerRecord;
+  #record: ContainerRecord;
   #lifeline: SupervisorLink | undefined;
   #opened: Promise<void> | undefined;
   #started: Promise<Reply> | undefined;
@@ -37,7 +38,7 @@ export class ContainerControl {
   constructor(context: RunContext, places: ContainerPlaces, record: ContainerRecord) {
     this.context = context;
     this.places = places;
-    this.record = record;
+    this.#record = record;
   }
 
   /**
@@ -57,6 +58,15 @@ export class ContainerControl {
     // The supervisor needs some milliseconds until it has anything to tell.
     noteContainer(context.state, created.record, 'create');
     return control;
+  }
+
+  /** As it was when it was looked up, or renamed here. */
+  get record(): ContainerRecord {
+    return this.#record;
+  }
+
+  async rename(name: string): Promise<void> {
+    this.#record = await renameContainer(this, name);
   }
 
   /** It was made here and ends with this process. */

@@ -61,7 +61,10 @@ function findByName(context: RunContext, text: string): string | undefined {
     return undefined;
   }
   try {
-    return readlinkSync(context.paths.name(text));
+    const id = readlinkSync(context.paths.name(text));
+    // While it is renamed two names lead to it; its record says which is the one. One that is being made has no record.
+    const record = readRecord(placesOnDisk(context, id).record);
+    return record && record.name !== text ? undefined : id;
   } catch {
     return undefined;
   }

@@ -60,6 +60,7 @@ export interface ContainerHandle {
   pause(): Promise<void>;
   unpause(): Promise<void>;
   remove(options: RemoveOptions): Promise<void>;
+  rename(name: string): Promise<void>;
   close(): Promise<void>;
   wait(options: WaitOptions): Promise<WaitResult>;
   inspect(): Promise<ContainerInspect>;

@@ -24,8 +24,8 @@ import type { LogEntry, LogOptions } from './log-entry';
 import { isRunning, readLogs, settleLogs } from './logs';
 import type { ExecOptions, SpawnOptions } from './options';
 import { publishedPort } from './ports';
-import { checkSignalName } from './settle-options';
 import type { TopProcess } from './proc-stat';
+import { checkName, checkSignalName } from './settle-options';
 import { observe, type PortBinding } from './state';
 import { topContainer } from './top';
 import { settleConditions, waitForConditions } from './wait-for';
@@ -85,6 +85,10 @@ export class LiveContainer implements ContainerHandle {
       force: force === undefined ? false : checkBoolean('force', force),
       volumes: volumes === undefined ? false : checkBoolean('volumes', volumes),
     });
+  }
+
+  async rename(name: string): Promise<void> {
+    await this.control.rename(checkName('name', name));
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readlinkSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 
 import { DinghyError } from '../errors';
 import { flock } from '../native/binding';
@@ -78,33 +89,70 @@ async function reserveName(
         throw error;
       }
     }
-    if (wanted !== undefined && !(await freeStaleName(context, link, sweep))) {
+    if (wanted === undefined) {
+      continue;
+    }
+    const free = await withLock(context.paths.lock('names'), () => freeStaleName(context, link, sweep));
+    if (!free) {
       throw nameInUse(wanted, ownerOf(link));
     }
   }
 }
 
-/** True when the name's container is gone, so that the name can be tried again. */
-async function freeStaleName(context: RunContext, link: string, sweep: SweepContainer): Promise<boolean> {
-  return withLock(context.paths.lock('names'), async () => {
-    const owner = ownerOf(link);
-    if (owner === undefined) {
-      return true;
-    }
-    const places = containerPlaces(context.paths, context.state, owner, context.provider);
-    if (isLocked(places.lock)) {
-      return false;
-    }
-    const record = readRecord(places.record);
-    if (record?.detached) {
+/**
+ * For whoever holds the lock of names: true when the name's container is gone, or has another name, so that the name can be tried
+ * again.
+ */
+export async function freeStaleName(context: RunContext, link: string, sweep: SweepContainer): Promise<boolean> {
+  const owner = ownerOf(link);
+  if (owner === undefined) {
+    return true;
+  }
+  const places = containerPlaces(context.paths, context.state, owner, context.provider);
+  const record = readRecord(places.record);
+  // Left by a process that was killed while it renamed the container: nobody renames now.
+  const isForsaken = record !== undefined && record.name !== basename(link);
+  if (!isForsaken) {
+    if (isLocked(places.lock) || record?.detached) {
       return false;
     }
     await sweep(owner);
-    if (ownerOf(link) === owner) {
-      unlinkSync(link);
-    }
-    return true;
+  }
+  if (ownerOf(link) === owner) {
+    unlinkSync(link);
+  }
+  return true;
+}
+
+/** Links in names/ that no container confirms are gone: of renames and removals that were cut short. */
+export async function sweepNames(context: RunContext): Promise<void> {
+  const { paths } = context;
+  const forsaken = namesOnDisk(paths.names).filter((name) => isForsaken(context, name));
+  if (forsaken.length === 0) {
+    return;
+  }
+  await withLock(paths.lock('names'), async () => {
+    // Again: it may have been a rename under way.
+    forsaken.filter((name) => isForsaken(context, name)).forEach((name) => unlinkSync(paths.name(name)));
   });
+}
+
+function isForsaken({ paths }: RunContext, name: string): boolean {
+  const owner = ownerOf(paths.name(name));
+  if (owner === undefined) {
+    return false;
+  }
+  // A container has its folder before its name, and its record after it.
+  const record = readRecord(join(paths.container(owner), 'container.json'));
+  return record ? record.name !== name : !existsSync(paths.container(owner));
+}
+
+function namesOnDisk(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 function ownerOf(link: string): string | undefined {
@@ -115,7 +163,7 @@ function ownerOf(link: string): string | undefined {
   }
 }
 
-function nameInUse(name: string, owner: string | undefined): DinghyError {
+export function nameInUse(name: string, owner: string | undefined): DinghyError {
   const by = owner ? ` by container ${owner.slice(0, 12)}` : '';
   return new DinghyError({
     code: 'ERR_NAME_IN_USE',

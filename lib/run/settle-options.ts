@@ -149,7 +149,7 @@ function checkTogether(settings: ContainerSettings): void {
   }
 }
 
-function checkName(option: string, value: unknown): string {
+export function checkName(option: string, value: unknown): string {
   if (typeof value !== 'string' || !/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/.test(value)) {
     throw invalidOption(option, value, 'must match [a-zA-Z0-9][a-zA-Z0-9_.-]* and have at most 128 characters');
   }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 
@@ -221,9 +221,11 @@ describe('stdin and terminal', () => {
 
 describe('lifelines', () => {
   test('the container goes with its last holder, and everything of it', async () => {
-    const name = join(shared, 'name');
-    symlinkSync('x', name);
-    const container = await NativeContainer.open(lower, { args: ['sleep', '100'], release: [name] });
+    const [name, taken] = [join(shared, 'name'), join(shared, 'taken')];
+    const container = await NativeContainer.open(lower, { args: ['sleep', '100'], release: [name, taken] });
+    symlinkSync(container.id, name);
+    // Another container has it by now.
+    symlinkSync('f'.repeat(64), taken);
     const pid = await started(container);
     const second = await ControlConnection.connect(container.socket, { hold: true });
     expect(await second.request('state')).toMatchObject({ state: { status: 'running' } });
@@ -232,7 +234,8 @@ describe('lifelines', () => {
     expect(isAlive(pid)).toBe(true);
     second.close();
     await until('nothing is left', () => !isAlive(pid) && !isAlive(container.pid) && !existsSync(container.folder));
-    expect(existsSync(name)).toBe(false);
+    expect(readdirSync(shared)).toEqual(['root', 'taken']);
+    unlinkSync(taken);
   });
 
   test('a holder killed with SIGKILL takes it along', async () => {

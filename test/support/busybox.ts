@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { Runtime, type RuntimeOptions } from '../../lib';
+import { ChildProgram, type StartedProgram } from './child-program';
 import { type BuiltImage, buildImage, buildLayer } from './random-image';
 import { TestRegistry } from './registry';
 import type { TarEntry } from './tar-builder';
@@ -42,6 +43,7 @@ export class TestBed {
   readonly registry: TestRegistry;
   readonly runtime: Runtime;
   busybox = '';
+  #program: ChildProgram | undefined;
 
   private constructor(registry: TestRegistry, options: RuntimeOptions) {
     this.registry = registry;
@@ -63,6 +65,12 @@ export class TestBed {
     const reference = this.registry.addImage(name, image);
     await this.runtime.pull(reference);
     return reference;
+  }
+
+  /** Another process on the same folders: see runtime-child.ts. */
+  child(code: string, given: unknown = null): StartedProgram {
+    this.#program ??= new ChildProgram(this.folder, 'runtime-child');
+    return this.#program.start([this.state, code, JSON.stringify(given)]);
   }
 
   async remove(): Promise<void> {

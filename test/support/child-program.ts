@@ -16,11 +16,11 @@ export class ChildProgram {
   readonly root: string;
   readonly #program: string;
 
-  constructor(folder: string, source: 'pull-child' | 'store-child' | 'journal-child') {
+  constructor(folder: string, source: 'pull-child' | 'store-child' | 'journal-child' | 'runtime-child') {
     this.root = join(folder, 'root');
     this.#program = join(folder, 'program', `${source}.js`);
     // A package of its own around the program: there the addon is looked for.
-    mkdirSync(join(folder, 'program'));
+    mkdirSync(join(folder, 'program'), { recursive: true });
     for (const name of ['addon', 'package.json']) {
       symlinkSync(join(repository, name), join(folder, name));
     }
