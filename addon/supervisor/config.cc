@@ -73,6 +73,7 @@ void parse_section(sys::JsonReader& reader, const sys::Json* section, Config& co
   if (config.id.size() < 12) reader.fail("dinghy.id is missing or too short");
   config.detached = reader.flag(section, "detached");
   config.auto_remove = reader.flag(section, "autoRemove");
+  config.restart = parse_restart(reader, section);
   parse_log(reader, section, config.log);
   config.open_stdin = reader.flag(section, "stdin");
   const sys::Json* stop = reader.object(section, "stop");
@@ -86,6 +87,23 @@ void parse_section(sys::JsonReader& reader, const sys::Json* section, Config& co
 }
 
 }  // namespace
+
+RestartConfig parse_restart(sys::JsonReader& reader, const sys::Json* parent) {
+  RestartConfig config;
+  const sys::Json* restart = reader.object(parent, "restart");
+  const std::string policy = reader.text(restart, "policy", "no");
+  if (policy == "always") {
+    config.policy = RestartConfig::Policy::kAlways;
+  } else if (policy == "unless-stopped") {
+    config.policy = RestartConfig::Policy::kUnlessStopped;
+  } else if (policy == "on-failure") {
+    config.policy = RestartConfig::Policy::kOnFailure;
+  } else if (policy != "no") {
+    reader.fail("restart: the policy " + policy + " is not known");
+  }
+  config.max_retries = static_cast<int>(reader.integer(restart, "maxRetries", 0, INT_MAX).value_or(0));
+  return config;
+}
 
 std::optional<RootlessConfig> parse_rootless(sys::JsonReader& reader, const sys::Json* parent) {
   const sys::Json* rootless = reader.object(parent, "rootless");

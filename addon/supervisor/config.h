@@ -10,6 +10,7 @@
 #include "jail/jail.h"
 #include "jail/spec.h"
 #include "net/network.h"
+#include "supervisor/restart_policy.h"
 #include "sys/json.h"
 #include "sys/result.h"
 
@@ -40,6 +41,7 @@ struct Config {
   std::string id;
   bool detached = false;
   bool auto_remove = false;
+  RestartConfig restart;
   LogConfig log;
   bool open_stdin = false;
   int stop_signal = 15;
@@ -55,6 +57,9 @@ struct Config {
 
 // `json` is the content of config.json. Its errors are of step "config.json" and name the property.
 sys::Result<Config> parse_config(std::string_view json);
+
+// The member `restart` of an object: {policy, maxRetries?}; without it, no restart.
+RestartConfig parse_restart(sys::JsonReader& reader, const sys::Json* parent);
 
 // The member `rootless` of an object, if it has one.
 std::optional<RootlessConfig> parse_rootless(sys::JsonReader& reader, const sys::Json* parent);

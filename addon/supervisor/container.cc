@@ -56,7 +56,8 @@ Container::Container(Loop& loop, Config config, LogWriter log, Journal journal, 
       observer_(std::move(observer)),
       stdio_(
           loop, log_, [this] { observer_.logged(); }, [this] { observer_.input_room(); }),
-      network_(loop, config_) {
+      network_(loop, config_),
+      restart_(config_.restart) {
   state_.oci_version = config_.oci_version;
   state_.id = config_.id;
   state_.bundle = config_.bundle;
@@ -67,15 +68,23 @@ Container::Container(Loop& loop, Config config, LogWriter log, Journal journal, 
 }
 
 void Container::start(Done done) {
-  if (phase_ != Phase::kIdle) {
+  if (phase_ != Phase::kIdle && phase_ != Phase::kWaiting) {
     const sys::Error failure = sys::error("start", "the container is running already", EALREADY);
     done(&failure);
     return;
   }
+  restart_.begin();
+  state_.restart_count = 0;
+  state_.manually_stopped = false;
+  start_done_ = std::move(done);
+  launch();
+}
+
+void Container::launch() {
+  loop_.cancel(restart_timer_);
   phase_ = Phase::kStarting;
   killed_by_us_ = false;
   stopping_ = false;
-  start_done_ = std::move(done);
   auto begun = begin_start();
   if (!begun) fail_start(begun.failure());
 }
@@ -93,6 +102,7 @@ sys::Result<void> Container::begin_start() {
   if (!init) return init.take_failure();
   init_ = std::move(*init);
   next_point_ = jail::Point::kNamespaces;
+  log_.begin_run(state_.runs + 1);
   return loop_.watch(init_.sync.get(), EPOLLIN, [this](uint32_t) { on_sync(); });
 }
 
@@ -134,15 +144,13 @@ void Container::finish_start() {
   state_.status = Status::kRunning;
   state_.pid = host_pid(init_.pidfd.get());
   state_.started_at = now_text();
-  state_.finished_at.clear();
-  state_.exit_code.reset();
-  state_.signal = 0;
-  state_.oom_killed = false;
+  started_ms_ = monotonic_ms();
+  state_.runs++;
   state_.error.clear();
   state_.ports = network_.ports();
   state_.address = network_.address();
   publish();
-  std::exchange(start_done_, nullptr)(nullptr);
+  if (const Done done = std::exchange(start_done_, nullptr)) done(nullptr);
   journal_.note("start");
 }
 
@@ -155,16 +163,44 @@ void Container::fail_start(const sys::Error& failure) {
   remove_cgroup();
   network_.close();
   config_.spec.namespaces = config_.namespaces_as_written;
-  state_.error = failure.step + ": " + describe(failure);
+  // Of a restart that somebody stopped nothing is to be told.
+  state_.error = killed_by_us_ && !start_done_ ? "" : failure.step + ": " + describe(failure);
+  // As in Docker what cannot be started is not tried again: it stays as it had ended.
+  if (state_.status == Status::kRestarting) state_.status = Status::kStopped;
   publish();
-  const Done done = std::exchange(start_done_, nullptr);
-  done(&failure);
+  if (const Done done = std::exchange(start_done_, nullptr)) done(&failure);
+  settle();
+}
+
+void Container::settle() {
   for (const Done& waiter : std::exchange(end_waiters_, {})) waiter(nullptr);
   observer_.settled();
 }
 
+void Container::end_policy(By by) {
+  restart_.end();
+  if (by == By::kUser) state_.manually_stopped = true;
+}
+
+// It was to be started again, and is not: it has ended, as it last did.
+void Container::stop_waiting() {
+  loop_.cancel(restart_timer_);
+  phase_ = Phase::kIdle;
+  state_.status = Status::kStopped;
+  if (std::exchange(stopping_, false)) journal_.note("stop");
+  publish();
+  settle();
+}
+
 sys::Result<void> Container::send_signal(int number) {
   if (phase_ == Phase::kIdle) return sys::error("signal", "the container is not running", ESRCH);
+  const bool ends = number == SIGKILL || number == config_.stop_signal;
+  if (ends) end_policy(By::kUser);
+  if (phase_ == Phase::kWaiting) {
+    if (!ends) return sys::error("signal", "the container is not running: it is about to be started again", ESRCH);
+    stop_waiting();
+    return {};
+  }
   if (number == SIGKILL) {
     end_now();
     return {};
@@ -174,13 +210,18 @@ sys::Result<void> Container::send_signal(int number) {
   return {};
 }
 
-void Container::stop(int number, int64_t timeout_ms, Done done) {
+void Container::stop(int number, int64_t timeout_ms, By by, Done done) {
   if (phase_ == Phase::kIdle) {
     done(nullptr);
     return;
   }
+  end_policy(by);
   end_waiters_.push_back(std::move(done));
   stopping_ = true;
+  if (phase_ == Phase::kWaiting) {
+    stop_waiting();
+    return;
+  }
   if (phase_ == Phase::kStarting || number == SIGKILL || timeout_ms == 0) {
     // A program that does not run yet has no handler that a signal could reach.
     if (phase_ != Phase::kStarting && number != SIGKILL) signal_init(number);
@@ -200,6 +241,11 @@ void Container::signal_init(int number) {
 }
 
 void Container::end_now() {
+  restart_.end();
+  if (phase_ == Phase::kWaiting) {
+    stop_waiting();
+    return;
+  }
   if (phase_ == Phase::kIdle || !init_.pidfd) return;
   killed_by_us_ = true;
   // With its PID 1 a pid namespace ends. The cgroup has what is left under the host's one, and the frozen: only there
@@ -243,7 +289,6 @@ void Container::record_exit(int code, int signal) {
   stdio_.drain();
   const bool killed = signal == SIGKILL || code == 128 + SIGKILL;
   state_.oom_killed = killed && !killed_by_us_ && cgroup_.oom_kills() > 0;
-  state_.status = Status::kStopped;
   state_.pid = 0;
   state_.exit_code = code;
   state_.signal = signal;
@@ -251,11 +296,19 @@ void Container::record_exit(int code, int signal) {
   end_process();
   journal_.note("die", {{"exitCode", std::to_string(code)}});
   if (std::exchange(stopping_, false)) journal_.note("stop");
+  const auto delay_ms = restart_.next(code, monotonic_ms() - started_ms_);
+  state_.restart_count = restart_.count();
+  state_.status = delay_ms ? Status::kRestarting : Status::kStopped;
+  if (delay_ms) {
+    phase_ = Phase::kWaiting;
+    restart_timer_ = loop_.after(*delay_ms, [this] { launch(); });
+  }
   publish();
-  for (const Done& waiter : std::exchange(end_waiters_, {})) waiter(nullptr);
   // Nobody needs to wait for the kernel to take down an empty one.
+  const auto answer = std::exchange(end_waiters_, {});
+  for (const Done& waiter : answer) waiter(nullptr);
   remove_cgroup();
-  observer_.settled();
+  if (phase_ == Phase::kIdle) observer_.settled();
 }
 
 // Nothing of one run of the program runs any more, and nothing waits for it.

@@ -13,6 +13,7 @@
 #include "supervisor/journal.h"
 #include "supervisor/log_writer.h"
 #include "supervisor/loop.h"
+#include "supervisor/restart_policy.h"
 #include "supervisor/state.h"
 #include "supervisor/stdio.h"
 #include "sys/result.h"
@@ -34,14 +35,18 @@ class Container {
   Container(const Container&) = delete;
   Container& operator=(const Container&) = delete;
 
-  // The program runs (execve has succeeded), or nothing of the attempt is left. One start at a time.
+  // Who ends it. A host that goes down ends it too, but its policy may start it again after the boot.
+  enum class By { kUser, kHost };
+
+  // The program runs (execve has succeeded), or nothing of the attempt is left. One start at a time. While it waits to
+  // be started again it is started now.
   void start(Done done);
-  // To PID 1 of the container.
+  // To PID 1 of the container. SIGKILL and its stop signal end its policy, as in Docker.
   sys::Result<void> send_signal(int number);
   // `number`, and after `timeout_ms` (less than 0: never) the end of everything in it. `done` runs when it has ended,
-  // at once when nothing runs.
-  void stop(int number, int64_t timeout_ms, Done done);
-  // SIGKILL to everything in it, also while paused.
+  // at once when nothing runs. Its policy does not start it again.
+  void stop(int number, int64_t timeout_ms, By by, Done done);
+  // SIGKILL to everything in it, also while paused; its policy does not start it again.
   void end_now();
   sys::Result<void> pause();
   sys::Result<void> unpause();
@@ -55,7 +60,7 @@ class Container {
   // What lives outside the kernel's own clean-up is undone, its folders stay: the supervisor is about to exit.
   void let_go();
 
-  // Starting, running or paused.
+  // Starting, running, paused, or about to be started again.
   [[nodiscard]] bool active() const { return phase_ != Phase::kIdle; }
   [[nodiscard]] bool running() const { return phase_ == Phase::kRunning; }
   [[nodiscard]] bool is_child(pid_t pid) const { return pid == init_.pid || network_.is_child(pid); }
@@ -68,8 +73,9 @@ class Container {
   Stdio& stdio() { return stdio_; }
 
  private:
-  enum class Phase { kIdle, kStarting, kRunning };
+  enum class Phase { kIdle, kStarting, kRunning, kWaiting };
 
+  void launch();
   sys::Result<void> begin_start();
   void on_sync();
   sys::Result<void> advance();
@@ -78,6 +84,9 @@ class Container {
   void on_exit();
   void record_exit(int code, int signal);
   void signal_init(int number);
+  void end_policy(By by);
+  void stop_waiting();
+  void settle();
   void end_process();
   void remove_cgroup();
   void publish();
@@ -97,6 +106,9 @@ class Container {
   Done start_done_;
   std::vector<Done> end_waiters_;
   Loop::Timer stop_timer_ = 0;
+  RestartPolicy restart_;
+  Loop::Timer restart_timer_ = 0;
+  int64_t started_ms_ = 0;
   bool killed_by_us_ = false;
   bool stopping_ = false;  // stop() was asked for, and has not ended it yet
 };

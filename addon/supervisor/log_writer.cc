@@ -39,7 +39,29 @@ sys::Result<LogWriter> LogWriter::open(const LogConfig& config) {
   return writer;
 }
 
+void LogWriter::begin_run(int number) {
+  run_ = number;
+  run_written_ = number <= 1;
+}
+
+// By itself and not in a batch: were the batch refused, the next one would lack it.
+void LogWriter::write_run() {
+  char time[kTimeSize];
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  format_time(now, time);
+  const std::string record = std::string(time, kTimeSize) + " system F run " + std::to_string(run_) + "\n";
+  const ssize_t written = write(fd_.get(), record.data(), record.size());
+  run_written_ = written == static_cast<ssize_t>(record.size());
+  if (run_written_) {
+    size_ += record.size();
+  } else if (written > 0 && ftruncate(fd_.get(), static_cast<off_t>(size_)) < 0) {
+    size_ = static_cast<uint64_t>(lseek(fd_.get(), 0, SEEK_END));
+  }
+}
+
 void LogWriter::append(Stream stream, const char* data, size_t size) {
+  if (!run_written_) write_run();
   char prefix[kPrefixSize + 1];
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -102,7 +124,10 @@ void LogWriter::add_part(const char* data, size_t size) {
 
 void LogWriter::flush() {
   if (part_count_ == 0) return;
-  if (config_.max_size > 0 && size_ > 0 && size_ + batch_size_ > config_.max_size) rotate();
+  if (config_.max_size > 0 && size_ > 0 && size_ + batch_size_ > config_.max_size && rotate()) {
+    // Whoever finds only this file still learns which run it begins with.
+    if (run_ > 1) write_run();
+  }
   if (write_parts()) {
     size_ += batch_size_;
   } else {
@@ -140,18 +165,19 @@ bool LogWriter::write_parts() {
 
 // container.log -> container.log.1 -> … ; followers see another inode under the name. If a new file cannot be made, the
 // old one goes on.
-void LogWriter::rotate() {
+bool LogWriter::rotate() {
   const std::string& path = config_.path;
   const std::string fresh = path + ".new";
   sys::Fd fd(::open(fresh.c_str(), O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) return;
+  if (!fd) return false;
   for (int i = config_.max_files - 1; i >= 1; i--) {
     const std::string from = i == 1 ? path : path + "." + std::to_string(i - 1);
     ::rename(from.c_str(), (path + "." + std::to_string(i)).c_str());
   }
-  if (::rename(fresh.c_str(), path.c_str()) < 0) return;
+  if (::rename(fresh.c_str(), path.c_str()) < 0) return false;
   fd_ = std::move(fd);
   size_ = 0;
+  return true;
 }
 
 }  // namespace supervisor

@@ -1,6 +1,8 @@
 // The container's log: CRI format ("Kubernetes container runtime interface" logging), one line a record:
 //   2026-11-24T10:00:00.123456789Z stdout F a whole line
 //   2026-11-24T10:00:00.123456789Z stdout P a piece, whose line goes on in the next record of this stream
+// and, of our own, a record that is no output, before the first one of each run of the program but the first:
+//   2026-11-24T10:00:00.123456789Z system F run 2
 #pragma once
 
 #include <sys/uio.h>
@@ -28,6 +30,9 @@ class LogWriter {
   // counted.
   void append(Stream stream, const char* data, size_t size);
 
+  // What follows is output of the program's run of this number. Its record is written with the first output.
+  void begin_run(int number);
+
   [[nodiscard]] uint64_t size() const { return size_; }  // of the current file
   [[nodiscard]] uint64_t lost() const { return lost_; }  // bytes of output
 
@@ -40,12 +45,15 @@ class LogWriter {
   void add_part(const char* data, size_t size);
   void flush();
   bool write_parts();
-  void rotate();
+  bool rotate();
+  void write_run();
 
   LogConfig config_;
   sys::Fd fd_;
   uint64_t size_ = 0;
   uint64_t lost_ = 0;
+  int run_ = 1;
+  bool run_written_ = true;
 
   // The batch that is being made: long contents are written from where they were read, all else is copied together.
   std::array<iovec, kMaxParts> parts_{};

@@ -169,7 +169,7 @@ void Server::handle_stop(Connection& connection, const Request& request) {
       reader.integer(&request.document, "timeoutMs", -1, INT64_MAX).value_or(config.stop_timeout_ms);
   const auto valid = reader.done();
   if (!valid) return connection.reply_error(request.id, valid.failure());
-  container_->stop(static_cast<int>(number), timeout_ms, answer_later(connection, request.id));
+  container_->stop(static_cast<int>(number), timeout_ms, Container::By::kUser, answer_later(connection, request.id));
 }
 
 void Server::handle_resize(Connection& connection, const Request& request) {
@@ -316,7 +316,7 @@ void Server::shut_down() {
   shutting_down_ = true;
   if (!container_->active()) return exit();
   const Config& config = container_->config();
-  container_->stop(config.stop_signal, config.stop_timeout_ms, [](const sys::Error*) {});
+  container_->stop(config.stop_signal, config.stop_timeout_ms, Container::By::kHost, [](const sys::Error*) {});
 }
 
 void Server::consider() {
@@ -337,7 +337,7 @@ void Server::consider() {
 void Server::end_container() {
   removing_ = true;
   if (!container_->active()) return remove_and_exit();
-  container_->stop(container_->config().stop_signal, kGraceMs, [](const sys::Error*) {});
+  container_->stop(container_->config().stop_signal, kGraceMs, Container::By::kHost, [](const sys::Error*) {});
 }
 
 void Server::remove_and_exit() {

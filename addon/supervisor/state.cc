@@ -20,6 +20,8 @@ const char* status_name(Status status) {
       return "running";
     case Status::kPaused:
       return "paused";
+    case Status::kRestarting:
+      return "restarting";
     case Status::kStopped:
       return "stopped";
   }
@@ -52,7 +54,9 @@ std::string state_json(const State& state) {
   json.put("oomKilled", state.oom_killed);
   if (!state.error.empty()) json.put("error", state.error);
   if (state.log_lost > 0) json.put("logLost", state.log_lost);
-  json.put("restartCount", state.restart_count).put("supervisorPid", state.supervisor_pid);
+  json.put("runs", state.runs).put("restartCount", state.restart_count);
+  if (state.manually_stopped) json.put("manuallyStopped", true);
+  json.put("supervisorPid", state.supervisor_pid);
   json.put("bootId", state.boot_id).put_raw("ports", ports_json(state.ports));
   if (!state.address.empty()) json.put("address", state.address);
   return json.text();
@@ -74,8 +78,12 @@ void load_previous(State& state) {
   // Whatever it says: we hold the lock, so nobody supervises it, and it does not run.
   state.status = Status::kStopped;
   state.started_at = reader.text(&document, "startedAt");
-  state.finished_at = reader.text(&document, "finishedAt");
+  state.runs = static_cast<int>(reader.integer(&document, "runs", 0, 1 << 30).value_or(0));
   state.restart_count = static_cast<int>(reader.integer(&document, "restartCount", 0, 1 << 30).value_or(0));
+  state.manually_stopped = reader.flag(&document, "manuallyStopped");
+  // Of a supervisor that was killed it tells how an earlier run ended: nobody knows how the last one did.
+  if (status != "stopped") return;
+  state.finished_at = reader.text(&document, "finishedAt");
   state.signal = static_cast<int>(reader.integer(&document, "signal", 0, 64).value_or(0));
   state.oom_killed = reader.flag(&document, "oomKilled");
   if (const auto code = reader.integer(&document, "exitCode", 0, 255)) state.exit_code = static_cast<int>(*code);

@@ -13,7 +13,7 @@
 
 namespace supervisor {
 
-enum class Status { kCreated, kRunning, kPaused, kStopped };
+enum class Status { kCreated, kRunning, kPaused, kRestarting, kStopped };
 
 struct State {
   std::string oci_version;
@@ -22,13 +22,16 @@ struct State {
   Status status = Status::kCreated;
   pid_t pid = 0;  // of init, as /proc of this host shows it; 0 unless running
   std::string started_at;
+  // How it last ended. Kept while it runs again, so that whoever waited for that end still learns of it.
   std::string finished_at;
   std::optional<int> exit_code;  // 128 + signal when a signal ended it
   int signal = 0;
   bool oom_killed = false;
-  std::string error;      // why the last start failed
-  uint64_t log_lost = 0;  // bytes of output that could not be written (a full disk)
-  int restart_count = 0;
+  std::string error;              // why the last start failed
+  uint64_t log_lost = 0;          // bytes of output that could not be written (a full disk)
+  int runs = 0;                   // how often its program was started, by whomever
+  int restart_count = 0;          // how often by its policy, since somebody started it
+  bool manually_stopped = false;  // somebody ended it, and nobody has started it since
   pid_t supervisor_pid = 0;
   std::string boot_id;
   std::vector<net::Port> ports;  // as they are bound

@@ -189,11 +189,14 @@ void Stdio::close() {
   sources_.clear();
   child_ends_.clear();
   if (input_) close_input();
-  // A restarted process begins with an open stdin again, also when the one before had seen its end; what was sent
-  // before the first start is for that start.
+  // The next process begins with an open stdin again, also when the one before had seen its end; what is sent between
+  // the two is for the next one.
   if (had_process_) {
+    const bool was_full = input_full();
+    had_process_ = false;
     input_ended_ = false;
     pending_input_.clear();
+    if (was_full) on_input_room_();
   }
 }
 

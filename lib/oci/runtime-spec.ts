@@ -71,6 +71,7 @@ function makeSection(image: ImageConfig, settings: ContainerSettings, placement:
     stop: { signal: stopSignal(image, settings), timeoutMs: settings.stopTimeoutMs },
     init: settings.init,
     autoRemove: settings.autoRemove,
+    ...(settings.restart ? { restart: settings.restart } : {}),
     network: placement.network,
     ...(placement.rootless ? { rootless: placement.rootless } : {}),
     ...(filter === undefined ? {} : { seccompFilter: filter }),

@@ -1,4 +1,4 @@
-import type { BridgeSection } from './spec-types';
+import type { BridgeSection, RestartSection } from './spec-types';
 
 /** A container's options, checked, in one form and one unit each. What is undefined comes from the image or is a default. */
 export interface ContainerSettings {
@@ -38,6 +38,7 @@ export interface ContainerSettings {
   devices: DeviceSetting[];
   sysctls: Record<string, string>;
   labels: Record<string, string>;
+  restart?: RestartSection;
   stopSignal?: number;
   stopTimeoutMs: number;
   init: boolean;

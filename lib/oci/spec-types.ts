@@ -90,6 +90,8 @@ export interface DinghySection {
   stop: { signal: number; timeoutMs: number };
   init: boolean;
   autoRemove: boolean;
+  /** Absent: `no`. */
+  restart?: RestartSection;
   network: NetworkSection;
   rootless?: { uid: number; gid: number; subuid?: IdRange; subgid?: IdRange };
   /** A compiled filter's path, `'unconfined'`, or absent for the built-in default. */
@@ -99,6 +101,12 @@ export interface DinghySection {
   release: string[];
   /** Folders removed on removal. */
   trees: string[];
+}
+
+export interface RestartSection {
+  policy: 'always' | 'on-failure' | 'unless-stopped';
+  /** Of `on-failure`; absent: no end. */
+  maxRetries?: number;
 }
 
 export interface OverlayRoot {

@@ -32,10 +32,9 @@ export class LogAttachment implements Attachment {
   private constructor(control: ContainerControl, link: SupervisorLink, readers: LogReader[], options: AttachOptions) {
     this.#control = control;
     this.#link = link;
-    const before = link.state;
-    const over = (): boolean => isOver(link, before);
+    const run = attachedRun(link.state);
     const read = (reader: LogReader, stream: LogRecord['stream']): Readable => {
-      const bytes = bytesOf(reader, link, stream, this.#stopReading.signal, over);
+      const bytes = bytesOf({ reader, link, stream, run, stopped: this.#stopReading.signal });
       const readable = Readable.from(bytes, { objectMode: false });
       // A generator that was never started has no end of its own to close the file in.
       readable.once('close', () => void reader.close());
@@ -116,24 +115,33 @@ const forgotten = new FinalizationRegistry<LogReader>((reader) => void reader.cl
 
 const endedCodes = new Set(['ERR_CONTAINER_NOT_RUNNING', 'ERR_CONTAINER_NOT_FOUND']);
 
-/** One that had ended before may be started again: only an end after that counts. */
-function isOver({ state }: SupervisorLink, before: SupervisorState | undefined): boolean {
-  return state?.status === 'stopped' && (before?.status !== 'stopped' || state.finishedAt !== before.finishedAt);
+/** The run of the program whose streams these are: the present one, or else the next. */
+function attachedRun(state: SupervisorState | undefined): number {
+  const runs = state?.runs ?? 0;
+  return state?.status === 'running' || state?.status === 'paused' ? runs : runs + 1;
+}
+
+/** As in Docker, streams end with the process they were attached to, though its policy may start another. */
+function isOver({ state }: SupervisorLink, run: number): boolean {
+  const runs = state?.runs ?? 0;
+  return runs > run || (runs === run && (state?.status === 'stopped' || state?.status === 'restarting'));
 }
 
 const newline = Buffer.from('\n');
 
-async function* bytesOf(
-  reader: LogReader,
-  link: SupervisorLink,
-  stream: LogRecord['stream'],
-  stopped: AbortSignal,
-  isOverNow: () => boolean,
-): AsyncGenerator<Buffer> {
+interface StreamSource {
+  reader: LogReader;
+  link: SupervisorLink;
+  stream: LogRecord['stream'];
+  run: number;
+  stopped: AbortSignal;
+}
+
+async function* bytesOf({ reader, link, stream, run, stopped }: StreamSource): AsyncGenerator<Buffer> {
   try {
-    for await (const records of followLog(reader, link, stopped, isOverNow)) {
+    for await (const records of followLog(reader, link, stopped, () => isOver(link, run))) {
       const pieces = records
-        .filter((record) => record.stream === stream)
+        .filter((record) => record.stream === stream && record.run <= run)
         .flatMap(({ content, partial }) => (partial ? [content] : [content, newline]));
       if (pieces.length > 0) {
         yield Buffer.concat(pieces);

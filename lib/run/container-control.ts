@@ -16,7 +16,7 @@ import type { ContainerRecord } from './record';
 import { renameContainer } from './rename';
 import { checkSignalName } from './settle-options';
 import { checkReply } from './start-error';
-import { observe, supervisorKilled, type SupervisorState, waitResult } from './state';
+import { endOf, isActive, observe, supervisorKilled, type SupervisorState, waitResult } from './state';
 import { launchSupervisor, type OpenOptions, SupervisorLink, takeLock } from './supervisor-link';
 
 /** How long a supervisor may take from getting the lock to serving its socket, or from its last answer to letting go of it. */
@@ -150,7 +150,7 @@ export class ContainerControl {
   async remove({ force = false, volumes = false }: RemoveOptions): Promise<void> {
     const found = await this.#withLink(async (link) => {
       const state = await link.subscribe();
-      if (!force && (state.status === 'running' || state.status === 'paused')) {
+      if (!force && isActive(state)) {
         throw this.#running();
       }
       const reply = await link.control.request('remove', { force });
@@ -184,13 +184,16 @@ export class ContainerControl {
 
   async wait({ condition = 'not-running', signal }: WaitOptions): Promise<WaitResult> {
     throwIfAborted(signal);
-    const before = observe(this.places).state;
-    const next = condition === 'next-exit' && before?.status === 'stopped' ? before : undefined;
-    const result = await this.#waitForEnd(next, signal);
-    while (condition === 'removed' && existsSync(this.places.bundle)) {
-      await sleep(20, signal);
-    }
-    return result;
+    const { state } = observe(this.places);
+    // Under a restart policy each end counts, also one after which it is started again.
+    const before = state?.status === 'stopped' && condition !== 'next-exit' ? undefined : state;
+    const result = await this.#waitForEnd({ before }, signal);
+    return condition === 'removed' ? this.#waitForRemoval(result, signal) : result;
+  }
+
+  /** It has ended for good: its policy, if it has one, does not start it again. */
+  async waitForStop(signal: AbortSignal): Promise<WaitResult> {
+    return this.#waitForEnd({ final: true }, signal);
   }
 
   /** A connection of its own, for what lasts: the caller closes it. Undefined when no supervisor serves the container. */
@@ -368,25 +371,50 @@ export class ContainerControl {
     }
   }
 
-  async #waitForEnd(previous: SupervisorState | undefined, signal: AbortSignal | undefined): Promise<WaitResult> {
+  /** The last end before it was gone, `last` or a later one that its policy made possible. */
+  async #waitForRemoval(last: WaitResult, signal: AbortSignal | undefined): Promise<WaitResult> {
+    let end = last;
+    while (existsSync(this.places.bundle)) {
+      const held = this.#heldLink();
+      const link = held ?? (await abortable(this.connect(), signal));
+      try {
+        while (link && !link.isClosed) {
+          const version = link.version;
+          const state = link.state ?? (await abortable(link.subscribe(), signal).catch(ignoreLostSupervisor));
+          end = state?.finishedAt === undefined ? end : endOf(state);
+          await link.changed(version, signal);
+          throwIfAborted(signal);
+        }
+        end = link?.state?.finishedAt === undefined ? end : endOf(link.state);
+      } finally {
+        if (link && link !== held) {
+          link.close();
+        }
+      }
+      await sleep(20, signal);
+    }
+    return end;
+  }
+
+  async #waitForEnd(wanted: WantedEnd, signal: AbortSignal | undefined): Promise<WaitResult> {
     for (;;) {
       const held = this.#heldLink();
       const link = held ?? (await abortable(this.connect(), signal));
-      const following = link && this.#followToEnd(link, previous, signal);
+      const following = link && this.#followToEnd(link, wanted, signal);
       const last = await following?.finally(() => (held ? undefined : link?.close()));
       if (last) {
-        return waitResult(last);
+        return endOf(last);
       }
       const { alive, state, dead } = observe(this.places);
       // An owned one has a supervisor from its creation on: when that was killed, nothing will ever start it.
-      const over = dead || !this.record.detached || (state !== undefined && hasEnded(state, previous));
+      const over = dead || !this.record.detached || (state !== undefined && hasEnded(state, wanted));
       if (!alive && over && existsSync(this.places.bundle)) {
         return waitResult(state);
       }
       if (!existsSync(this.places.bundle)) {
-        const last = state ?? this.#toldEnd();
-        if (last) {
-          return waitResult(last);
+        const last = this.#toldEnd();
+        if (state ?? last) {
+          return state ? waitResult(state) : endOf(last!);
         }
         throw this.notFound();
       }
@@ -397,27 +425,23 @@ export class ContainerControl {
   /** How a container that removed itself had ended, as its supervisor told its lifeline. */
   #toldEnd(): SupervisorState | undefined {
     const state = this.record.autoRemove ? this.#lifeline?.state : undefined;
-    return state && hasEnded(state, undefined) ? state : undefined;
+    return state?.status === 'stopped' ? state : undefined;
   }
 
   /** The state it ended in, or undefined when the supervisor went away without telling. */
   async #followToEnd(
     link: SupervisorLink,
-    previous: SupervisorState | undefined,
+    wanted: WantedEnd,
     signal: AbortSignal | undefined,
   ): Promise<SupervisorState | undefined> {
     // Not again where it follows already: were the supervisor gone, the request's failure (EPIPE) would destroy the socket, and with it
     // the last words that lie there unread.
     if (!link.state) {
-      await abortable(link.subscribe(), signal).catch((error: unknown) => {
-        if ((error as DinghyError).code !== 'ERR_SUPERVISOR') {
-          throw error;
-        }
-      });
+      await abortable(link.subscribe(), signal).catch(ignoreLostSupervisor);
     }
     for (;;) {
       const { state, version } = link;
-      if (state && hasEnded(state, previous)) {
+      if (state && hasEnded(state, wanted)) {
         return state;
       }
       if (link.isClosed) {
@@ -446,6 +470,25 @@ export class ContainerControl {
   }
 }
 
-function hasEnded(state: SupervisorState, previous: SupervisorState | undefined): boolean {
-  return state.status === 'stopped' && (!previous || state.finishedAt !== previous.finishedAt);
+interface WantedEnd {
+  /** In which an end may be told already, that does not count. */
+  before?: SupervisorState | undefined;
+  /** An end does not count after which its policy starts it again. */
+  final?: boolean;
+}
+
+// The state keeps the last end while it runs again: no end is missed, however soon the next run begins.
+function hasEnded(state: SupervisorState, { before, final = false }: WantedEnd): boolean {
+  if (state.finishedAt === undefined || (final && state.status !== 'stopped')) {
+    return false;
+  }
+  // One that was about to be started again, and was stopped, has ended although it did not run.
+  return state.finishedAt !== before?.finishedAt || (state.status === 'stopped' && before?.status !== 'stopped');
+}
+
+function ignoreLostSupervisor(error: unknown): undefined {
+  if ((error as DinghyError).code !== 'ERR_SUPERVISOR') {
+    throw error;
+  }
+  return undefined;
 }

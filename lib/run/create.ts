@@ -150,6 +150,7 @@ function makeRecord(
     created: new Date().toISOString(),
     detached: settings.detached,
     autoRemove: settings.autoRemove,
+    ...(settings.restart ? { restart: settings.restart } : {}),
     ownerPid: process.pid,
     rootfsProvider: context.provider,
     labels: settings.labels,

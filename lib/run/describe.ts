@@ -2,7 +2,7 @@ import { readRecord } from './record';
 import type { ContainerControl } from './container-control';
 import type { ContainerInspect, ContainerStatus, NetworkEndpoint } from './inspect';
 import type { ContainerRecord } from './record';
-import { type Observation, observe, supervisorKilled, waitResult } from './state';
+import { endOf, type Observation, observe, supervisorKilled, waitResult } from './state';
 import { signalName } from '../oci/signals';
 
 /** What is known of the container now. @throws ERR_CONTAINER_NOT_FOUND */
@@ -14,8 +14,8 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
   const seen = observe(control.places);
   const { state } = seen;
   const status = statusOf(seen);
-  const isOver = status === 'exited';
-  const end = isOver ? waitResult(state) : undefined;
+  const isOver = status === 'exited' || status === 'restarting';
+  const end = status === 'restarting' ? endOf(state!) : isOver ? waitResult(state) : undefined;
   const error = seen.dead ? supervisorKilled : state?.error;
   return {
     id: record.id,
@@ -25,12 +25,13 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
     status,
     ...(state && state.pid > 0 && seen.alive ? { pid: state.pid } : {}),
     ...(end ? { exitCode: end.exitCode, signal: end.signal } : {}),
-    oomKilled: state?.oomKilled ?? false,
+    oomKilled: end?.oomKilled ?? false,
     ...(error ? { error } : {}),
     created: new Date(record.created),
     ...(state?.startedAt ? { startedAt: new Date(state.startedAt) } : {}),
     ...(state?.finishedAt && isOver ? { finishedAt: new Date(state.finishedAt) } : {}),
     restartCount: state?.restartCount ?? 0,
+    restart: record.restart ?? { policy: 'no' },
     detached: record.detached,
     command: record.args,
     workdir: record.workdir,
@@ -59,6 +60,7 @@ export function statusOf({ state, dead }: Observation): ContainerStatus {
   switch (state?.status) {
     case 'running':
     case 'paused':
+    case 'restarting':
       // Its supervisor was killed, and it with it.
       return dead ? 'exited' : state.status;
     case 'stopped':

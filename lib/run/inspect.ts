@@ -1,3 +1,4 @@
+import type { RestartOption } from './options';
 import type { PortBinding } from './state';
 
 export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead';
@@ -26,7 +27,9 @@ export interface ContainerInspect {
   created: Date;
   startedAt?: Date;
   finishedAt?: Date;
+  /** How often its policy has started it since somebody did. */
   restartCount: number;
+  restart: RestartOption;
   detached: boolean;
   command: string[];
   workdir: string;

@@ -5,6 +5,8 @@ export interface LogEntry<Line extends string | Buffer = string> {
   line: Line;
   /** A piece of a line over 16 KiB, or a last line without a newline: more of it may follow. */
   partial: boolean;
+  /** Which run of the program wrote it: 1 the first, one more with each start and restart. */
+  run: number;
 }
 
 export interface LogOptions {

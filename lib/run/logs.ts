@@ -126,14 +126,21 @@ export async function* followLog(
 
 function entryMaker(encoding: 'utf8' | 'buffer'): (record: LogRecord, time: Date) => LogEntry<string | Buffer> {
   if (encoding === 'buffer') {
-    return ({ stream, partial, content }, time) => ({ stream, time, line: content, partial });
+    return ({ stream, partial, content, run }, time) => ({ stream, time, line: content, partial, run });
   }
   // A piece of a long line may end within a character: its bytes belong to the next piece.
   const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') };
-  return ({ stream, partial, content }, time) => {
+  let current = 0;
+  return ({ stream, partial, content, run }, time) => {
+    if (run !== current) {
+      // What the last run left unfinished does not go on.
+      current = run;
+      decoders.stdout.end();
+      decoders.stderr.end();
+    }
     const decoder = decoders[stream];
     const line = partial ? decoder.write(content) : decoder.end(content);
-    return { stream, time, line, partial };
+    return { stream, time, line, partial, run };
   };
 }
 

@@ -144,7 +144,8 @@ export interface ContainerOptions {
   devices?: (string | DeviceOption)[];
   sysctls?: Record<string, string>;
   labels?: Record<string, string>;
-  restart?: RestartOption['policy'] | RestartOption;
+  /** Run by the supervisor, so it needs no Node: `'always'`, `'on-failure:3'`, or an object. */
+  restart?: RestartOption['policy'] | `on-failure:${number}` | RestartOption;
   healthcheck?: HealthcheckOption;
   stopSignal?: string;
   stopTimeoutMs?: number;

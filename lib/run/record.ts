@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-import type { BridgeSection } from '../oci/spec-types';
+import type { BridgeSection, RestartSection } from '../oci/spec-types';
 import type { ResolvedMount } from '../oci/spec-mounts';
 
 /** container.json: what is known of a container from its creation on, for any process that looks it up. */
@@ -15,6 +15,7 @@ export interface ContainerRecord {
   created: string;
   detached: boolean;
   autoRemove: boolean;
+  restart?: RestartSection;
   /** The process that made it: shown to people, never used to tell whether it lives. */
   ownerPid: number;
   rootfsProvider: 'overlay' | 'overlay-tmpfs';

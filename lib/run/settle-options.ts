@@ -20,6 +20,7 @@ import {
 import { notImplemented } from '../util/not-implemented';
 import { parseSize } from '../util/size';
 import { settleMounts } from './mount-options';
+import { settleRestart } from './restart-option';
 import { settleUlimits } from './ulimit-options';
 
 /** Names that create and run know; the Runtime's own (`pull`, `signal`, …) are checked where they are used. */
@@ -80,6 +81,7 @@ export function settleOptions(options: PlainObject): ContainerSettings {
     devices: given('devices', (option, value) => checkArray(option, value, settleDevice)) ?? [],
     sysctls: given('sysctls', (option, value) => checkRecord(option, value, checkSysctl)) ?? {},
     labels: given('labels', (option, value) => checkRecord(option, value, checkArgument)) ?? {},
+    restart: given('restart', settleRestart),
     stopSignal: given('stopSignal', checkSignalName),
     stopTimeoutMs: given('stopTimeoutMs', checkDuration) ?? defaultStopTimeoutMs,
     init: given('init', checkBoolean) ?? false,
@@ -106,10 +108,7 @@ function refuseUnbuilt(options: PlainObject): void {
       throw notImplemented(`option ${name}`, instead);
     }
   }
-  const { restart, pid, ipc, seccomp, network, healthcheck } = options;
-  if (restart !== undefined && restart !== 'no' && (!isPlainObject(restart) || restart['policy'] !== 'no')) {
-    throw notImplemented('option restart', 'wait for the container and start it again');
-  }
+  const { pid, ipc, seccomp, network, healthcheck } = options;
   if (healthcheck !== undefined && (!isPlainObject(healthcheck) || healthcheck['test'] !== 'none')) {
     throw notImplemented('option healthcheck', 'use waitFor {exec: argv}');
   }
@@ -134,7 +133,14 @@ function reader(options: PlainObject): <T>(name: string, check: Check<T>) => T |
 }
 
 function checkTogether(settings: ContainerSettings): void {
-  const { network, ports, publishAll, memoryBytes, memorySwapBytes } = settings;
+  const { network, ports, publishAll, memoryBytes, memorySwapBytes, autoRemove, restart } = settings;
+  if (autoRemove && restart) {
+    throw invalidOption(
+      'restart',
+      restart.policy,
+      'what removes itself at its end (autoRemove) cannot be started again',
+    );
+  }
   if (network !== 'bridge' && (ports.length > 0 || publishAll)) {
     throw invalidOption('ports', network, "only network 'bridge' publishes ports");
   }

@@ -13,10 +13,11 @@ export interface PortBinding {
 
 /** state.json, and the answer to `state`: what the supervisor knows. */
 export interface SupervisorState {
-  status: 'created' | 'running' | 'paused' | 'stopped';
+  status: 'created' | 'running' | 'paused' | 'restarting' | 'stopped';
   /** Of the first process, as /proc of this host shows it; 0 unless it runs. */
   pid: number;
   startedAt?: string;
+  /** Of its last end, as the three below: kept while it runs again. */
   finishedAt?: string;
   /** 128+n when a signal ended it. */
   exitCode?: number;
@@ -26,7 +27,11 @@ export interface SupervisorState {
   error?: string;
   /** Bytes of output that a full disk swallowed. */
   logLost?: number;
+  /** How often its program was started, by whomever. */
+  runs?: number;
   restartCount: number;
+  /** Somebody ended it, and nobody has started it since. */
+  manuallyStopped?: boolean;
   supervisorPid: number;
   bootId: string;
   ports: PortBinding[];
@@ -48,7 +53,7 @@ export interface Observation {
 export function observe(places: { state: string; lock: string }): Observation {
   const alive = isLocked(places.lock);
   const state = readState(places.state);
-  return { alive, state, dead: !alive && (state?.status === 'running' || state?.status === 'paused') };
+  return { alive, state, dead: !alive && state !== undefined && isActive(state) };
 }
 
 export function readState(path: string): SupervisorState | undefined {
@@ -59,14 +64,25 @@ export function readState(path: string): SupervisorState | undefined {
   }
 }
 
-/** How it ended, in the words of `wait()`. */
+/** It runs, stands still, or is about to run again: a supervisor that says so and is gone was killed. */
+export function isActive({ status }: SupervisorState): boolean {
+  return status === 'running' || status === 'paused' || status === 'restarting';
+}
+
+/** How it ended, in the words of `wait()`, or that nobody knows. */
 export function waitResult(state: SupervisorState | undefined): WaitResult {
-  const ended = state?.status === 'stopped';
+  return state?.status === 'stopped'
+    ? endOf(state)
+    : { exitCode: null, signal: null, oomKilled: false, error: supervisorKilled };
+}
+
+/** How it last ended, whatever it does now: of a state that a supervisor told. */
+export function endOf(state: SupervisorState): WaitResult {
   return {
-    exitCode: ended ? (state.exitCode ?? null) : null,
-    signal: ended && state.signal ? signalName(state.signal) : null,
-    oomKilled: state?.oomKilled ?? false,
-    ...(ended ? (state.error ? { error: state.error } : {}) : { error: supervisorKilled }),
+    exitCode: state.exitCode ?? null,
+    signal: state.signal ? signalName(state.signal) : null,
+    oomKilled: state.oomKilled,
+    ...(state.error ? { error: state.error } : {}),
   };
 }
 

@@ -11,7 +11,7 @@ import type { WaitForOptions } from './handle';
 import { isListening, parsePortNumber, type PortNumber } from './listening';
 import { readLogs, readLogTail, settleLogs } from './logs';
 import { findBinding, reachableHost } from './ports';
-import { observe } from './state';
+import { isActive, observe } from './state';
 
 /** Resolves when it's met; throws when it never can be. Must stop soon after the signal fires. */
 type Check = (control: ContainerControl, signal: AbortSignal) => Promise<void>;
@@ -102,11 +102,15 @@ function logCheck(option: string, pattern: unknown, times: unknown): Check {
   const matches = (line: string): boolean =>
     typeof pattern === 'string' ? line.includes(pattern) : freshMatch(pattern as RegExp, line);
   return async (control, signal) => {
-    const since = observe(control.places).state?.startedAt;
-    const settings = settleLogs({ follow: true, signal, ...(since ? { since: Date.parse(since) } : {}) });
+    const { state } = observe(control.places);
+    let current = (state?.runs ?? 0) + (state && isActive(state) && state.status !== 'restarting' ? 0 : 1);
     let seen = 0;
-    for await (const { line } of readLogs(control, settings)) {
-      if (matches(String(line)) && ++seen === wanted) {
+    for await (const { line, run } of readLogs(control, settleLogs({ follow: true, signal }))) {
+      if (run > current) {
+        current = run; // started again: what its last run wrote says nothing of this one
+        seen = 0;
+      }
+      if (run === current && matches(String(line)) && ++seen === wanted) {
         return;
       }
     }
@@ -185,7 +189,7 @@ function poll(test: (control: ContainerControl, signal: AbortSignal) => Promise<
 }
 
 async function failWhenEnded(control: ContainerControl, signal: AbortSignal): Promise<never> {
-  const result = await control.wait({ signal });
+  const result = await control.waitForStop(signal);
   const how = result.signal ? `was ended by ${result.signal}` : `exited with ${result.exitCode ?? 'an unknown status'}`;
   throw new DinghyError({
     code: 'ERR_CONTAINER_EXITED',

@@ -23,6 +23,7 @@ export interface ContainerOptions {
   env?: string[];
   detached?: boolean;
   autoRemove?: boolean;
+  restart?: { policy: string; maxRetries?: number };
   stdin?: boolean;
   terminal?: boolean;
   hold?: boolean;
@@ -204,7 +205,7 @@ export function contentOf(log: Buffer, stream: 'stdout' | 'stderr'): Buffer {
     const end = log.indexOf(10, start);
     const record = log.subarray(start, end);
     const header = record.subarray(0, 40).toString();
-    if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) [FP] $/.test(header)) {
+    if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr|system) [FP] $/.test(header)) {
       throw new Error(`not a record: ${header}`);
     }
     if (header.slice(31, 37) === stream) {
@@ -269,6 +270,7 @@ function makeConfig(folder: string, id: string, lower: string, options: Containe
       name: 'native',
       detached: options.detached ?? false,
       autoRemove: options.autoRemove ?? false,
+      ...(options.restart ? { restart: options.restart } : {}),
       rootfs: {
         type: 'overlay',
         lower: [lower],

@@ -35,3 +35,18 @@ test('passes over what a crash tore, and what has not ended yet', () => {
   ).toHaveLength(1);
   expect(parser.push(Buffer.from('ished\n'))[0]?.content.toString()).toBe('unfinished');
 });
+
+test('tells the runs of a program apart', () => {
+  const parser = new LogParser();
+  const run = (content: string): string => `${time} system F ${content}\n`;
+  const records = parser.push(
+    Buffer.from(
+      `${time} stdout F a\n${run('run 2')}${time} stdout F run 7\n${run('hostile')}${run('run 12')}${time} stderr F c\n`,
+    ),
+  );
+  expect(records.map((record) => [record.content.toString(), record.run])).toEqual([
+    ['a', 1],
+    ['run 7', 2],
+    ['c', 12],
+  ]);
+});

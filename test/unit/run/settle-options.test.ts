@@ -96,7 +96,6 @@ test.each([
   ['volumesFrom', ['x']],
   ['io', {}],
   ['reuse', 'key'],
-  ['restart', 'always'],
   ['healthcheck', { test: ['true'] }],
   ['pid', 'host'],
   ['ipc', 'host'],
@@ -107,6 +106,42 @@ test.each([
   const { code, message } = refusal({ [option]: value });
   expect(code).toBe('ERR_NOT_IMPLEMENTED');
   expect(message).toMatch(new RegExp(`option ${option}.*: .{10}`));
+});
+
+test.each([
+  ['always', { policy: 'always' }],
+  ['unless-stopped', { policy: 'unless-stopped' }],
+  ['on-failure', { policy: 'on-failure' }],
+  ['on-failure:3', { policy: 'on-failure', maxRetries: 3 }],
+  ['no', undefined],
+  [{ policy: 'no' }, undefined],
+  [{ policy: 'on-failure', maxRetries: 0 }, { policy: 'on-failure' }],
+  [
+    { policy: 'on-failure', maxRetries: 2 },
+    { policy: 'on-failure', maxRetries: 2 },
+  ],
+])('restart %j', (value, settled) => {
+  expect(settleOptions({ restart: value }).restart).toEqual(settled);
+});
+
+test.each([
+  'sometimes',
+  'on-failure:',
+  'on-failure:-1',
+  'always:3',
+  null,
+  7,
+  { policy: 'always', maxRetries: 3 },
+  { policy: 'on-failure', maxRetries: -1 },
+  { policy: 'on-failure', maxRetries: 1.5 },
+  { policy: 'on-failure', retries: 1 },
+])('refuses restart %j', (value) => {
+  expect(refusal({ restart: value }).code).toBe('ERR_INVALID_OPTION');
+});
+
+test('what removes itself cannot be started again, as in Docker', () => {
+  expect(refusal({ restart: 'always', autoRemove: true }).code).toBe('ERR_INVALID_OPTION');
+  expect(refusal({ restart: 'no', autoRemove: true }).code).toBe('accepted');
 });
 
 test('what changes nothing is accepted', () => {
