@@ -29,7 +29,7 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
     ...(error ? { error } : {}),
     created: new Date(record.created),
     ...(state?.startedAt ? { startedAt: new Date(state.startedAt) } : {}),
-    ...(state?.finishedAt && isOver ? { finishedAt: new Date(state.finishedAt) } : {}),
+    ...(state?.finishedAt && isOver && !seen.dead ? { finishedAt: new Date(state.finishedAt) } : {}),
     restartCount: state?.restartCount ?? 0,
     restart: record.restart ?? { policy: 'no' },
     detached: record.detached,
