@@ -6,6 +6,7 @@ import { matchesContainer, matchesImage } from './filters';
 import type { Image, PresentedImage, PullOptions, RegistryAuth } from './image';
 import { ImageAccess, pullOptionNames } from './image-access';
 import { createLog } from './log';
+import type { ContainerSettings } from './oci/settings';
 import { sweepContainers } from './run/clean';
 import { ContainerControl } from './run/container-control';
 import type { ContainerProcess } from './run/container-process';
@@ -32,8 +33,10 @@ import { OneShotProcess, runToEnd } from './run/one-shot';
 import { prune, type PruneOutcome, settlePrune } from './run/prune';
 import { sweepNames } from './run/reserve';
 import { containerOptionNames, settleOptions } from './run/settle-options';
+import { joinReused, reuseLock, reuseRequest } from './run/reuse';
 import { settleConditions, waitForConditions } from './run/wait-for';
 import type { ImportOptions, RuntimeEvent, RuntimeInfo, RuntimeOptions, VerifyResult } from './runtime-options';
+import { withLock } from './store/locks';
 import { abortable, throwIfAborted } from './util/abort';
 import {
   checkArgument,
@@ -42,6 +45,7 @@ import {
   checkOptions,
   checkRecord,
   checkSignal,
+  checkText,
   type PlainObject,
 } from './util/checks';
 import { packageVersion } from './util/version';
@@ -130,7 +134,11 @@ export class Engine {
   async create(image: string | Image, options: object): Promise<ContainerHandle> {
     const given = checkOptions('create', options, createOptionNames);
     settleConditions('waitFor', given['waitFor'] ?? []);
+    const key = given['reuse'] === undefined ? undefined : checkText('reuse', given['reuse']);
     return this.#track(async () => {
+      if (key !== undefined) {
+        return new LiveContainer(await this.#reuse(key, image, given, { start: false }));
+      }
       const control = await this.#create(image, given);
       await this.#guard(control, given, () => control.opened());
       return new LiveContainer(control);
@@ -140,11 +148,15 @@ export class Engine {
   async run(image: string | Image, options: object): Promise<ContainerHandle> {
     const given = checkOptions('run', options, createOptionNames);
     const checks = settleConditions('waitFor', given['waitFor'] ?? []);
+    const key = given['reuse'] === undefined ? undefined : checkText('reuse', given['reuse']);
     return this.#track(async () => {
-      const control = await this.#create(image, given, { start: true });
+      const shared = key === undefined ? undefined : await this.#reuse(key, image, given, { start: true });
+      const control = shared ?? (await this.#create(image, given, { start: true }));
       const signal = given['signal'] as AbortSignal | undefined;
       await this.#guard(control, given, async () => {
-        await control.start();
+        if (!shared) {
+          await control.start();
+        }
         if (checks.length > 0) {
           await waitForConditions(control, checks, signal ? { signal } : {});
         }
@@ -304,8 +316,7 @@ export class Engine {
 
   /** The container is on disk; an owned one has its supervisor, which was told to start it if it is to. */
   async #create(image: string | Image, options: PlainObject, begin?: { start: boolean }): Promise<ContainerControl> {
-    const settings = settleOptions(options);
-    settings.labels = { ...this.#labels, ...settings.labels };
+    const settings = this.#settle(options);
     const signal = options['signal'] === undefined ? undefined : checkSignal('signal', options['signal']);
     throwIfAborted(signal);
     const [context, created] = await Promise.all([
@@ -315,7 +326,43 @@ export class Engine {
         return createContainer(await this.#prepare(), source, settings);
       }),
     ]);
-    const control = ContainerControl.adopt(context, created, begin);
+    return this.#keep(ContainerControl.adopt(context, created, begin));
+  }
+
+  /**
+   * The one container of the key, which some process has made or this one makes; held by this Runtime too. With `start` it runs,
+   * before anybody else who asks for the key is answered.
+   */
+  async #reuse(
+    key: string,
+    image: string | Image,
+    options: PlainObject,
+    { start }: { start: boolean },
+  ): Promise<ContainerControl> {
+    const settings = this.#settle(options);
+    const signal = options['signal'] === undefined ? undefined : checkSignal('signal', options['signal']);
+    const context = await this.#prepare();
+    const work = async (): Promise<ContainerControl> => {
+      const control = await this.#images.whileHere(image, options, async (source) => {
+        const request = reuseRequest(context, key, settings, source.id);
+        const joined = await joinReused(context, request, signal);
+        return joined ?? ContainerControl.adopt(context, await createContainer(context, source, settings, request));
+      });
+      await this.#keep(control);
+      await this.#guard(control, options, () => (start ? control.startUnlessRunning() : control.opened()));
+      return control;
+    };
+    return withLock(context.paths.lock(reuseLock(key)), work, signal ? { signal } : {});
+  }
+
+  #settle(options: PlainObject): ContainerSettings {
+    const settings = settleOptions(options);
+    settings.labels = { ...this.#labels, ...settings.labels };
+    return settings;
+  }
+
+  /** What is owned ends with this Runtime. */
+  async #keep(control: ContainerControl): Promise<ContainerControl> {
     if (control.isOwned) {
       this.#owned.add(control);
       // A Runtime may live for months and run a million containers.

@@ -72,6 +72,7 @@ void parse_section(sys::JsonReader& reader, const sys::Json* section, Config& co
   config.id = reader.text(section, "id");
   if (config.id.size() < 12) reader.fail("dinghy.id is missing or too short");
   config.detached = reader.flag(section, "detached");
+  config.shared = reader.flag(section, "shared");
   config.auto_remove = reader.flag(section, "autoRemove");
   config.restart = parse_restart(reader, section);
   parse_log(reader, section, config.log);

@@ -40,6 +40,7 @@ struct Config {
   std::string oci_version;
   std::string id;
   bool detached = false;
+  bool shared = false;  // held by several processes
   bool auto_remove = false;
   RestartConfig restart;
   LogConfig log;

@@ -109,11 +109,7 @@ void Server::on_request(Connection& connection, const Request& request) {
   if (op == "rename") return handle_rename(connection, request);
   if (op == "pause") return answer(connection, request.id, container_->pause());
   if (op == "unpause") return answer(connection, request.id, container_->unpause());
-  if (op == "release") {
-    connection.hold = false;
-    connection.reply(request.id);
-    return consider();
-  }
+  if (op == "release") return handle_release(connection, request);
   connection.reply_error(request.id, sys::error("request", "this supervisor does not know " + op, ENOSYS));
 }
 
@@ -233,7 +229,28 @@ void Server::handle_remove(Connection& connection, const Request& request) {
   if (container_->active() && !force && !removing_) {
     return connection.reply_error(request.id, sys::error("remove", "the container is running", EBUSY));
   }
-  removal_requests_.emplace_back(connection.weak_from_this(), request.id);
+  remove_for(connection, request.id);
+}
+
+// The connection no longer holds the container. With `end` it is removed if nobody else does, by force and at once, and
+// answered then.
+void Server::handle_release(Connection& connection, const Request& request) {
+  sys::JsonReader reader("release");
+  const bool end = reader.flag(&request.document, "end");
+  connection.hold = false;
+  const bool stays = container_->config().detached || held();
+  if (end && !stays) return remove_for(connection, request.id);
+  JsonText json;
+  connection.reply(request.id, json.put("held", stays).text());
+  consider();
+}
+
+bool Server::held() const {
+  return std::any_of(clients_.begin(), clients_.end(), [](const Client& c) { return c->open() && c->hold; });
+}
+
+void Server::remove_for(Connection& connection, int64_t id) {
+  removal_requests_.emplace_back(connection.weak_from_this(), id);
   removing_ = true;
   if (container_->active()) {
     container_->end_now();
@@ -322,8 +339,7 @@ void Server::shut_down() {
 void Server::consider() {
   if (removing_ || shutting_down_ || container_ == nullptr) return;
   const Config& config = container_->config();
-  const bool held = std::any_of(clients_.begin(), clients_.end(), [](const Client& c) { return c->open() && c->hold; });
-  if (!config.detached && !held) return end_container();
+  if (!config.detached && !held()) return end_container();
   if (container_->active()) return;
   if (config.auto_remove && container_->state().status == Status::kStopped) {
     removing_ = true;

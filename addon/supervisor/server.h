@@ -55,10 +55,13 @@ class Server {
   void handle_subscribe(Connection& connection, const Request& request);
   void handle_attach(Connection& connection, const Request& request);
   void handle_join(Connection& connection, const Request& request);
+  void handle_release(Connection& connection, const Request& request);
   void handle_remove(Connection& connection, const Request& request);
   void handle_rename(Connection& connection, const Request& request);
 
   void send_log_event(Connection& connection);
+  [[nodiscard]] bool held() const;
+  void remove_for(Connection& connection, int64_t id);
   // Decides whether this supervisor still has a reason to be.
   void consider();
   void end_container();

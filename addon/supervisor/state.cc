@@ -87,6 +87,8 @@ void load_previous(State& state) {
   state.signal = static_cast<int>(reader.integer(&document, "signal", 0, 64).value_or(0));
   state.oom_killed = reader.flag(&document, "oomKilled");
   if (const auto code = reader.integer(&document, "exitCode", 0, 255)) state.exit_code = static_cast<int>(*code);
+  // Without a code its supervisor was killed, or it never ran: the reason stays.
+  if (!state.exit_code) state.error = reader.text(&document, "error");
 }
 
 }  // namespace supervisor

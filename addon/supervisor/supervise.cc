@@ -67,7 +67,8 @@ int run(Loop& loop, OpenRequest open, FirstRequest first) {
   auto log = LogWriter::open(open.config.log);
   if (!log) return fail_open(id, log.failure());
   jail::Cgroup supervisors;
-  if (open.config.detached) supervisors = join_supervisors_cgroup(open.config.spec.rootless);
+  const bool outlives_creator = open.config.detached || open.config.shared;
+  if (outlives_creator) supervisors = join_supervisors_cgroup(open.config.spec.rootless);
 
   Journal journal(open.socket, open.config.bundle, open.config.id);
   Server server(loop);

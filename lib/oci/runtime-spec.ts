@@ -21,6 +21,8 @@ export interface Placement {
   logPath: string;
   lock: string;
   release: string[];
+  /** By several processes, none of which it may end with. */
+  shared?: boolean;
   trees: string[];
   rootless?: DinghySection['rootless'];
   /** A filter compiled for just these capabilities; needed when `needsOwnFilter`. */
@@ -60,6 +62,7 @@ function makeSection(image: ImageConfig, settings: ContainerSettings, placement:
     id: placement.id,
     name: placement.name,
     detached: settings.detached,
+    ...(placement.shared ? { shared: true } : {}),
     rootfs: placement.rootfs,
     ...(user === '' ? {} : { user }),
     ...(settings.groupAdd.length > 0 ? { groupAdd: settings.groupAdd } : {}),

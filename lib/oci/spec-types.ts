@@ -77,6 +77,8 @@ export interface DinghySection {
   id: string;
   name: string;
   detached: boolean;
+  /** Several processes hold it: its supervisor leaves the cgroup of the one that made it. */
+  shared?: boolean;
   rootfs: OverlayRoot;
   /** As the image or the user wrote it; the binary resolves it against the image's passwd and group. */
   user?: string;

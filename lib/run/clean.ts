@@ -67,7 +67,7 @@ export async function cleanContainer(context: RunContext, id: string, options: {
         trees: [...trees],
         ...kernelObjects(id, section),
         ...(context.rootless ? { rootless: context.rootless } : {}),
-        files: (section?.release ?? []).filter((path) => isStillOurs(context, path, id)),
+        files: (section?.release ?? []).filter((path) => isStillOurs(path, id)),
       }),
     );
     await removeVolumesOf(context.paths, id, (folders) => removeTrees(context, folders));
@@ -94,7 +94,7 @@ function kernelObjects(id: string, section: DinghySection | undefined): { cgroup
 
 /**
  * For whoever holds the lock: where a supervisor was killed, or the host was switched off, the container's end stands in the journal
- * and in its state, without a code, for nobody saw it. When it was noticed is all that is known of when. First the event, so that a
+ * and in its state, without a code, for nobody saw it. `finishedAt` tells one end from another there, and is when it was noticed. First the event, so that a
  * crash between the two tells it twice rather than never.
  */
 export function settleDeath(context: RunContext, places: ContainerPlaces, record: ContainerRecord): boolean {
@@ -185,12 +185,19 @@ function readSection(path: string): DinghySection | undefined {
 }
 
 // A name or an address that was freed and taken again is another container's.
-function isStillOurs(context: RunContext, path: string, id: string): boolean {
+function isStillOurs(path: string, id: string): boolean {
   try {
-    const owner = dirname(path) === context.paths.names ? readlinkSync(path) : readFileSync(path, 'utf8');
-    return owner === id;
+    return isLinkTo(path, id) || readFileSync(path, 'utf8') === id;
   } catch {
     return false;
+  }
+}
+
+export function isLinkTo(path: string, target: string): boolean {
+  try {
+    return readlinkSync(path) === target;
+  } catch {
+    return false; // not there, or no link
   }
 }
 

@@ -34,6 +34,7 @@ export class ContainerControl {
   #opened: Promise<void> | undefined;
   #started: Promise<Reply> | undefined;
   #closing: Promise<void> | undefined;
+  #isMadeHere = false;
 
   constructor(context: RunContext, places: ContainerPlaces, record: ContainerRecord) {
     this.context = context;
@@ -51,6 +52,7 @@ export class ContainerControl {
     { start = false }: { start?: boolean } = {},
   ): ContainerControl {
     const control = new ContainerControl(context, created.places, created.record);
+    control.#isMadeHere = true;
     if (created.supervisor) {
       control.#open(created.supervisor, { hold: true, start, follow: start });
       control.#noteItsDeath();
@@ -103,6 +105,14 @@ export class ContainerControl {
       const told = this.record.autoRemove && !link.state ? link.subscribe() : undefined;
       await Promise.all([told, link.request(doing, 'start')]);
     });
+  }
+
+  /** A shared one may have been started by whoever made it. */
+  async startUnlessRunning(): Promise<void> {
+    const { alive, state } = observe(this.places);
+    if (!alive || (state?.status !== 'running' && state?.status !== 'paused')) {
+      await this.start();
+    }
   }
 
   async stop({ stopSignal, timeoutMs, signal }: StopOptions): Promise<void> {
@@ -170,9 +180,22 @@ export class ContainerControl {
     return this.#closing;
   }
 
-  /** It is gone, owned or not: what undoes a creation. */
-  async discard(): Promise<void> {
-    if (this.isOwned) {
+  /** This process holds one that another made; false when it ends already, or nobody serves it. */
+  async hold(): Promise<boolean> {
+    const link = await SupervisorLink.connect(this.places, { hold: true });
+    try {
+      await link?.subscribe();
+    } catch {
+      link?.close();
+      return false;
+    }
+    this.#lifeline = link;
+    return link !== undefined;
+  }
+
+  /** What was made here is gone: it undoes a creation. A shared one is let go, unless `forAll`. */
+  async discard({ forAll = false }: { forAll?: boolean } = {}): Promise<void> {
+    if (!forAll && (this.isOwned || !this.#isMadeHere)) {
       return this.close();
     }
     await this.remove({ force: true, volumes: true }).catch((error: unknown) => {
@@ -345,7 +368,11 @@ export class ContainerControl {
       return;
     }
     if (!lifeline.isClosed) {
-      const reply = await lifeline.control.request('remove', { force: true }).catch(() => undefined);
+      // One that others hold too stays; it goes with the last of them.
+      const asked = this.#record.reuse
+        ? lifeline.control.request('release', { end: true })
+        : lifeline.control.request('remove', { force: true });
+      const reply = await asked.catch(() => undefined);
       lifeline.close();
       if (reply?.ok) {
         return;

@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, closeSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 import type { ImageConfig } from '../oci/image-config';
@@ -7,7 +17,7 @@ import type { ContainerSettings } from '../oci/settings';
 import type { NetworkSection, RuntimeSpec } from '../oci/spec-types';
 import type { WaitingTask } from '../native/task';
 import { launchSupervisor } from './supervisor-link';
-import { cleanContainer, removeUnstarted } from './clean';
+import { cleanContainer, isLinkTo, removeUnstarted } from './clean';
 import type { RunContext } from './context';
 import { resolveDevices } from './devices';
 import { containerHostname, writeEtcFiles } from './etc-files';
@@ -16,6 +26,7 @@ import { reserveNetwork } from './network-place';
 import type { ContainerPlaces } from './places';
 import type { ContainerRecord } from './record';
 import { reserve } from './reserve';
+import type { ReuseRequest } from './reuse';
 import { seccompFilter } from './seccomp-filter';
 import { resolveMounts } from './volumes';
 
@@ -42,6 +53,7 @@ export async function createContainer(
   context: RunContext,
   image: CreateImage,
   settings: ContainerSettings,
+  reuse?: ReuseRequest,
 ): Promise<CreatedContainer> {
   const reservation = await reserve(context, settings.name, async (id) => {
     await cleanContainer(context, id, { volumes: true });
@@ -79,26 +91,40 @@ export async function createContainer(
       devices: resolveDevices(settings),
       files: writeEtcFiles(places.etc, settings, hostname, network.section),
       cgroupsPath: `/dinghy/${places.id}`,
+      shared: reuse !== undefined,
       logPath: places.log,
       lock: places.lock,
-      release: [nameLink, ...network.release],
+      release: [nameLink, ...network.release, ...(reuse ? [reuse.link] : [])],
       trees: treesOf(places, settings, made.folders),
       ...(context.rootless ? { rootless: context.rootless } : {}),
       ...(filter === undefined ? {} : { seccompFilter: filter }),
     };
     const spec = makeRuntimeSpec(image.config, settings, placement);
     writeFileSync(places.config, JSON.stringify(spec), { mode: 0o600 });
-    const record = makeRecord(context, image, settings, spec, placement);
+    const record = makeRecord(context, image, settings, spec, placement, reuse);
+    if (reuse) {
+      claimKey(reuse, places.id);
+    }
     writeRecord(places, record);
     return { record, places, ...(supervisor ? { supervisor } : {}) };
   } catch (error) {
     supervisor?.abandon();
     release();
+    if (reuse && isLinkTo(reuse.link, places.id)) {
+      rmSync(reuse.link, { force: true });
+    }
     removeUnstarted(places, nameLink, made.folders);
     throw error;
   } finally {
     closeSync(lockFd);
   }
+}
+
+/** Whoever has the key's lock: an older container that it led to has ended. It holds once the record says the same. */
+function claimKey({ link }: ReuseRequest, id: string): void {
+  mkdirSync(dirname(link), { recursive: true, mode: 0o700 });
+  rmSync(link, { force: true });
+  symlinkSync(id, link);
 }
 
 /** Written last and by rename: who finds a record finds all else. */
@@ -139,6 +165,7 @@ function makeRecord(
   settings: ContainerSettings,
   spec: RuntimeSpec,
   { id, name, hostname, mounts, network }: Placement,
+  reuse: ReuseRequest | undefined,
 ): ContainerRecord {
   const { memoryBytes: memory, memorySwapBytes: memorySwap, cpus, cpuset, pids } = settings;
   return {
@@ -167,6 +194,7 @@ function makeRecord(
     limits: { memory, memorySwap, cpus, cpuset, pids },
     stopSignal: stopSignal(image.config, settings),
     stopTimeoutMs: settings.stopTimeoutMs,
+    ...(reuse ? { reuse: { key: reuse.key, named: reuse.named, options: reuse.options } } : {}),
   };
 }
 

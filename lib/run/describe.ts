@@ -29,7 +29,10 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
     ...(error ? { error } : {}),
     created: new Date(record.created),
     ...(state?.startedAt ? { startedAt: new Date(state.startedAt) } : {}),
-    ...(state?.finishedAt && isOver && !seen.dead ? { finishedAt: new Date(state.finishedAt) } : {}),
+    // Nobody knows when one ended that nobody saw end.
+    ...(state?.finishedAt && end?.exitCode !== null && isOver && !seen.dead
+      ? { finishedAt: new Date(state.finishedAt) }
+      : {}),
     restartCount: state?.restartCount ?? 0,
     restart: record.restart ?? { policy: 'no' },
     detached: record.detached,

@@ -3,6 +3,15 @@ import { readFileSync } from 'node:fs';
 import type { BridgeSection, RestartSection } from '../oci/spec-types';
 import type { ResolvedMount } from '../oci/spec-mounts';
 
+/** Of a container that several processes share by a key. */
+export interface ReuseRecord {
+  key: string;
+  /** It was given a name of its own. */
+  named: boolean;
+  /** Hashes of what it was made with, by option. */
+  options: Record<string, string>;
+}
+
 /** container.json: what is known of a container from its creation on, for any process that looks it up. */
 export interface ContainerRecord {
   version: 1;
@@ -33,6 +42,7 @@ export interface ContainerRecord {
   limits: { memory?: number; memorySwap?: number; cpus?: number; cpuset?: string; pids?: number };
   stopSignal: number;
   stopTimeoutMs: number;
+  reuse?: ReuseRecord;
 }
 
 /** Undefined when there is none (yet, or any more): it is written last of a container's files, by rename. */

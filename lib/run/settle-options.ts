@@ -99,7 +99,6 @@ const unbuilt: Readonly<Record<string, string>> = {
   hostPorts: "listen on the bridge's address, or use network 'host'",
   volumesFrom: 'give the same `mounts` to both',
   io: 'limit the block devices in a cgroup of your own',
-  reuse: 'give a `name`, `detached: true`, and look it up with runtime.container()',
 };
 
 function refuseUnbuilt(options: PlainObject): void {

@@ -67,10 +67,13 @@ export class SupervisorLink {
   }
 
   /** Undefined when no supervisor serves the container. */
-  static async connect(places: ContainerPlaces): Promise<SupervisorLink | undefined> {
+  static async connect(
+    places: ContainerPlaces,
+    { hold = false }: { hold?: boolean } = {},
+  ): Promise<SupervisorLink | undefined> {
     let onEvent = (_event: ControlEvent): void => undefined;
     try {
-      const control = await ControlConnection.connect(places.socket, { onEvent: (event) => onEvent(event) });
+      const control = await ControlConnection.connect(places.socket, { hold, onEvent: (event) => onEvent(event) });
       return new SupervisorLink((listener) => {
         onEvent = listener;
         return control;

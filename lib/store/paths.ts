@@ -76,6 +76,11 @@ export class StorePaths {
     return join(this.names, checked('container name', name, /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/));
   }
 
+  /** A symbolic link to the id of the container that is shared by the key with this hash. */
+  reuse(keyHash: string): string {
+    return join(this.root, 'reuse', checked('reuse key', keyHash, /^[0-9a-f]{32}$/));
+  }
+
   get networks(): string {
     return join(this.root, 'networks');
   }

@@ -95,7 +95,6 @@ test.each([
   ['hostPorts', [3000]],
   ['volumesFrom', ['x']],
   ['io', {}],
-  ['reuse', 'key'],
   ['healthcheck', { test: ['true'] }],
   ['pid', 'host'],
   ['ipc', 'host'],
