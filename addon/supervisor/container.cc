@@ -22,6 +22,7 @@ namespace supervisor {
 namespace {
 
 constexpr size_t kMaxClaimSize = 4096;
+constexpr int64_t kLostDelayMs = 200;
 
 siginfo_t reap(const sys::Fd& pidfd) {
   siginfo_t info{};
@@ -55,7 +56,7 @@ Container::Container(Loop& loop, Config config, LogWriter log, Journal journal, 
       journal_(std::move(journal)),
       observer_(std::move(observer)),
       stdio_(
-          loop, log_, [this] { observer_.logged(); }, [this] { observer_.input_room(); }),
+          loop, log_, [this] { on_output(); }, [this] { observer_.input_room(); }),
       network_(loop, config_),
       restart_(config_.restart) {
   state_.oci_version = config_.oci_version;
@@ -64,6 +65,7 @@ Container::Container(Loop& loop, Config config, LogWriter log, Journal journal, 
   state_.supervisor_pid = own_host_pid();
   state_.boot_id = boot_id();
   load_previous(state_);
+  lost_before_ = state_.log_lost;
   publish();
 }
 
@@ -332,8 +334,18 @@ void Container::remove_cgroup() {
   cgroup_ = {};
 }
 
+// A full disk loses output at the speed of the program: told now and then, not each time.
+void Container::on_output() {
+  observer_.logged();
+  if (lost_timer_ != 0 || state_.log_lost == lost_before_ + log_.lost()) return;
+  lost_timer_ = loop_.after(kLostDelayMs, [this] {
+    lost_timer_ = 0;
+    publish();
+  });
+}
+
 void Container::publish() {
-  state_.log_lost = log_.lost();
+  state_.log_lost = lost_before_ + log_.lost();
   // A full disk must not end a container: the state is still told over the socket.
   (void)write_state(state_, config_.detached).ok();
   observer_.changed();

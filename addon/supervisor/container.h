@@ -90,6 +90,7 @@ class Container {
   void end_process();
   void remove_cgroup();
   void publish();
+  void on_output();
 
   Loop& loop_;
   Config config_;
@@ -109,6 +110,8 @@ class Container {
   RestartPolicy restart_;
   Loop::Timer restart_timer_ = 0;
   int64_t started_ms_ = 0;
+  Loop::Timer lost_timer_ = 0;
+  uint64_t lost_before_ = 0;  // in the log of earlier supervisors
   bool killed_by_us_ = false;
   bool stopping_ = false;  // stop() was asked for, and has not ended it yet
 };

@@ -6,8 +6,10 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include "supervisor/clock.h"
 
@@ -16,9 +18,18 @@ namespace {
 
 constexpr size_t kMaxContent = 16384;
 constexpr size_t kCopyBelow = 512;  // a part of its own costs about as much as copying this much
-constexpr size_t kStreamOffset = kTimeSize + 1;
-constexpr size_t kTagOffset = kStreamOffset + 7;
-constexpr size_t kPrefixSize = kTagOffset + 2;  // "TIME stdout F "
+constexpr size_t kMaxHeader = 256;
+constexpr size_t kMaxTags = 96;
+
+// The number of the rotation that `file` began with; 0 of the first one.
+uint64_t rotation_of(int fd) {
+  char head[kMaxHeader + 1] = {};
+  if (pread(fd, head, kMaxHeader, 0) <= 0) return 0;
+  const char* const tags = head + kTimeSize + 8;  // " stdout "
+  const char* const content = std::strchr(tags, ' ');
+  const char* const file = std::strstr(tags, ":file=");
+  return file != nullptr && content != nullptr && file < content ? std::strtoull(file + 6, nullptr, 10) : 0;
+}
 
 }  // namespace
 
@@ -31,6 +42,7 @@ sys::Result<LogWriter> LogWriter::open(const LogConfig& config) {
   struct stat status {};
   if (fstat(writer.fd_.get(), &status) < 0) return sys::errno_error("open log", config.path);
   writer.size_ = static_cast<uint64_t>(status.st_size);
+  writer.file_ = rotation_of(writer.fd_.get());
   char last = '\n';
   if (status.st_size > 0 && pread(writer.fd_.get(), &last, 1, status.st_size - 1) == 1 && last != '\n') {
     writer.add_to_arena("\n", 1);
@@ -39,34 +51,18 @@ sys::Result<LogWriter> LogWriter::open(const LogConfig& config) {
   return writer;
 }
 
-void LogWriter::begin_run(int number) {
-  run_ = number;
-  run_written_ = number <= 1;
-}
-
-// By itself and not in a batch: were the batch refused, the next one would lack it.
-void LogWriter::write_run() {
-  char time[kTimeSize];
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  format_time(now, time);
-  const std::string record = std::string(time, kTimeSize) + " system F run " + std::to_string(run_) + "\n";
-  const ssize_t written = write(fd_.get(), record.data(), record.size());
-  run_written_ = written == static_cast<ssize_t>(record.size());
-  if (run_written_) {
-    size_ += record.size();
-  } else if (written > 0 && ftruncate(fd_.get(), static_cast<off_t>(size_)) < 0) {
-    size_ = static_cast<uint64_t>(lseek(fd_.get(), 0, SEEK_END));
-  }
+void LogWriter::begin_run(int run) {
+  run_tag_ = run > 1 ? ":run=" + std::to_string(run) : std::string();
+  for (StreamState& stream : streams_) stream.in_line = false;
 }
 
 void LogWriter::append(Stream stream, const char* data, size_t size) {
-  if (!run_written_) write_run();
-  char prefix[kPrefixSize + 1];
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
-  format_time(now, prefix);
-  std::memcpy(prefix + kTimeSize, stream == Stream::kStdout ? " stdout F " : " stderr F ", kPrefixSize - kTimeSize);
+  header_.resize(kTimeSize);
+  format_time(now, header_.data());
+  header_ += stream == Stream::kStdout ? " stdout " : " stderr ";
+  stream_ = &streams_[stream == Stream::kStdout ? 0 : 1];
 
   const char* const end = data + size;
   while (data < end) {
@@ -74,25 +70,46 @@ void LogWriter::append(Stream stream, const char* data, size_t size) {
     const size_t window = left < kMaxContent + 1 ? left : kMaxContent + 1;
     const auto* newline = static_cast<const char*>(std::memchr(data, '\n', window));
     if (newline != nullptr) {
-      add_record(prefix, 'F', data, static_cast<size_t>(newline - data));
+      add_record('F', data, static_cast<size_t>(newline - data));
       data = newline + 1;
     } else {
       const size_t piece = left < kMaxContent ? left : kMaxContent;
-      add_record(prefix, 'P', data, piece);
+      add_record('P', data, piece);
       data += piece;
     }
   }
   flush();
 }
 
-void LogWriter::add_record(const char* prefix, char tag, const char* data, size_t size) {
+// The tags after the first, of the record that is about to be added.
+std::string LogWriter::tags() {
+  std::string tags;
+  if (stream_->in_line) tags += ":cont";
+  tags += run_tag_;
+  if (stream_->missing > 0) {
+    tags += ":lost=" + std::to_string(stream_->missing);
+    batch_missing_ += std::exchange(stream_->missing, 0);
+  }
+  if (!file_told_) tags += ":file=" + std::to_string(file_);
+  file_told_ = true;
+  return tags;
+}
+
+void LogWriter::add_record(char tag, const char* data, size_t size) {
   const bool copied = size < kCopyBelow;
-  const size_t needed = kPrefixSize + (copied ? size : 0) + 1;
   // A record never straddles two batches: a failed batch leaves no torn record.
-  if (part_count_ + 3 > kMaxParts || arena_.size() + needed > kArenaSize) flush();
-  add_to_arena(prefix, kTagOffset);
-  const char rest[] = {tag, ' '};
-  add_to_arena(rest, sizeof rest);
+  const size_t longest = header_.size() + kMaxTags + (copied ? size : 0);
+  if (part_count_ + 3 > kMaxParts || arena_.size() + longest > kArenaSize) flush();
+  const uint64_t grown = size_ + batch_size_ + header_.size() + kMaxTags + size;
+  if (config_.max_size > 0 && grown > config_.max_size) {
+    flush();
+    if (size_ > 0) rotate();
+  }
+  add_to_arena(header_.data(), header_.size());
+  add_to_arena(&tag, 1);
+  const std::string more = tags();
+  add_to_arena(more.data(), more.size());
+  add_to_arena(" ", 1);
   if (copied) {
     add_to_arena(data, size);
   } else {
@@ -100,6 +117,7 @@ void LogWriter::add_record(const char* prefix, char tag, const char* data, size_
   }
   add_to_arena("\n", 1);
   batch_content_ += size + (tag == 'F' ? 1 : 0);
+  stream_->in_line = tag == 'P';
 }
 
 // The arena was reserved: it never moves while parts point into it.
@@ -124,10 +142,6 @@ void LogWriter::add_part(const char* data, size_t size) {
 
 void LogWriter::flush() {
   if (part_count_ == 0) return;
-  if (config_.max_size > 0 && size_ > 0 && size_ + batch_size_ > config_.max_size && rotate()) {
-    // Whoever finds only this file still learns which run it begins with.
-    if (run_ > 1) write_run();
-  }
   if (write_parts()) {
     size_ += batch_size_;
   } else {
@@ -135,11 +149,16 @@ void LogWriter::flush() {
     if (ftruncate(fd_.get(), static_cast<off_t>(size_)) < 0)
       size_ = static_cast<uint64_t>(lseek(fd_.get(), 0, SEEK_END));
     lost_ += batch_content_;
+    // Told with the next record that finds room. A line that lost a piece does not go on.
+    stream_->missing += batch_missing_ + batch_content_;
+    stream_->in_line = false;
+    if (size_ == 0 && file_ > 0) file_told_ = false;
   }
   arena_.clear();
   part_count_ = 0;
   batch_size_ = 0;
   batch_content_ = 0;
+  batch_missing_ = 0;
 }
 
 bool LogWriter::write_parts() {
@@ -163,21 +182,24 @@ bool LogWriter::write_parts() {
   return true;
 }
 
-// container.log -> container.log.1 -> … ; followers see another inode under the name. If a new file cannot be made, the
-// old one goes on.
-bool LogWriter::rotate() {
+// container.log -> container.log.1 -> … ; followers see another inode under the name, which is never missing. If a new
+// file cannot be made, the old one goes on.
+void LogWriter::rotate() {
   const std::string& path = config_.path;
   const std::string fresh = path + ".new";
   sys::Fd fd(::open(fresh.c_str(), O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) return false;
-  for (int i = config_.max_files - 1; i >= 1; i--) {
-    const std::string from = i == 1 ? path : path + "." + std::to_string(i - 1);
-    ::rename(from.c_str(), (path + "." + std::to_string(i)).c_str());
+  if (!fd) return;
+  const auto numbered = [&path](int number) { return path + "." + std::to_string(number); };
+  for (int i = config_.max_files - 1; i >= 2; i--) ::rename(numbered(i - 1).c_str(), numbered(i).c_str());
+  if (config_.max_files > 1) {
+    ::unlink(numbered(1).c_str());
+    if (::link(path.c_str(), numbered(1).c_str()) < 0) ::rename(path.c_str(), numbered(1).c_str());
   }
-  if (::rename(fresh.c_str(), path.c_str()) < 0) return false;
+  if (::rename(fresh.c_str(), path.c_str()) < 0) return;
   fd_ = std::move(fd);
   size_ = 0;
-  return true;
+  file_++;
+  file_told_ = false;
 }
 
 }  // namespace supervisor

@@ -79,6 +79,7 @@ void load_previous(State& state) {
   state.status = Status::kStopped;
   state.started_at = reader.text(&document, "startedAt");
   state.runs = static_cast<int>(reader.integer(&document, "runs", 0, 1 << 30).value_or(0));
+  state.log_lost = static_cast<uint64_t>(reader.integer(&document, "logLost", 0, int64_t{1} << 53).value_or(0));
   state.restart_count = static_cast<int>(reader.integer(&document, "restartCount", 0, 1 << 30).value_or(0));
   state.manually_stopped = reader.flag(&document, "manuallyStopped");
   // Of a supervisor that was killed it tells how an earlier run ended: nobody knows how the last one did.

@@ -51,13 +51,20 @@ export function parseDuration(text: string): number | undefined {
   return total;
 }
 
-/** `42m` (ago), a Unix time in seconds, or an ISO date: what --since and --until take. */
+const datePattern = /^(\d{4}-\d\d-\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d(?:\.\d{1,9})?))?)?)?(Z|[+-]\d\d:\d\d)?$/;
+
+/**
+ * What --since and --until take, as Docker reads it: a while ago (`42m`, `1h30m`), RFC 3339 or a beginning of it (`2026-01-31`,
+ * `2026-01-31T12:00`; without a zone it is local time), or a Unix time in seconds (`1769860800.5`).
+ */
 export function parseTime(text: string, now: Date): Date | undefined {
-  if (/^\d{9,}(\.\d+)?$/.test(text)) return new Date(Number(text) * 1000);
-  if (/^\d{4}-\d\d-\d\d/.test(text)) {
-    const time = new Date(text);
+  if (/^\d+(\.\d{1,9})?$/.test(text)) return new Date(Number(text) * 1000);
+  const [, date, hours = '00', minutes = '00', seconds = '00', zone = ''] = datePattern.exec(text) ?? [];
+  if (date !== undefined) {
+    // JavaScript knows milliseconds; and takes a date alone for UTC, but not one with a time.
+    const time = new Date(`${date}T${hours}:${minutes}:${seconds.slice(0, 6)}${zone}`);
     return Number.isNaN(time.getTime()) ? undefined : time;
   }
-  const ago = parseDuration(text);
-  return ago === undefined ? undefined : new Date(now.getTime() - ago);
+  const ago = parseDuration(text.replace(/^[+-]/, ''));
+  return ago === undefined ? undefined : new Date(now.getTime() - (text.startsWith('-') ? -ago : ago));
 }

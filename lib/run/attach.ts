@@ -139,17 +139,16 @@ interface StreamSource {
 
 async function* bytesOf({ reader, link, stream, run, stopped }: StreamSource): AsyncGenerator<Buffer> {
   try {
-    for await (const records of followLog(reader, link, stopped, () => isOver(link, run))) {
-      const pieces = records
+    for await (const records of followLog(reader, link, { stopped, isOver: () => isOver(link, run) })) {
+      const pieces = (records ?? [])
         .filter((record) => record.stream === stream && record.run <= run)
         .flatMap(({ content, partial }) => (partial ? [content] : [content, newline]));
       if (pieces.length > 0) {
         yield Buffer.concat(pieces);
       }
-    }
-  } catch (error) {
-    if (!stopped.aborted) {
-      throw error;
+      if (stopped.aborted) {
+        return; // not at the end of a log that may grow faster than it is read
+      }
     }
   } finally {
     await reader.close();

@@ -56,6 +56,7 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
     stopSignal: signalName(record.stopSignal),
     stopTimeoutMs: record.stopTimeoutMs,
     logPath: control.places.log,
+    logLost: state?.logLost ?? 0,
   };
 }
 

@@ -46,4 +46,6 @@ export interface ContainerInspect {
   stopSignal: string;
   stopTimeoutMs: number;
   logPath: string;
+  /** Bytes of output that a full disk did not take. */
+  logLost: number;
 }

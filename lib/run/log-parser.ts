@@ -5,21 +5,27 @@ export interface LogRecord {
   time: string;
   /** True: the line goes on in the next record of this stream. */
   partial: boolean;
-  content: Buffer;
-  /** Of which run of the program it is, counted from 1, as far as what was read tells. */
+  /** It goes on with the line of this stream's record before. */
+  continues: boolean;
+  /** Which run of the container wrote it, the first being 1. */
   run: number;
+  /** Bytes of this stream that are missing before it: the disk took none. */
+  lost: number;
+  /** The log's so manieth rotation began with it. */
+  file?: number;
+  content: Buffer;
 }
 
 const newline = 10;
 const space = 32;
+const colon = 58;
 
 /**
- * Cuts the bytes of a CRI log (`<time> <stream> <F|P> <content>\n`) into records. Content is kept as bytes: a character may be cut
- * between two pieces of a line.
+ * Cuts the bytes of a CRI log (`<time> <stream> <F|P>[:tag…] <content>\n`, the tags in addon/supervisor/log_writer.h) into records.
+ * Content is kept as bytes: a character may be cut between two pieces of a line.
  */
 export class LogParser {
   #rest: Buffer = Buffer.alloc(0);
-  #run = 1;
 
   /** The records that are complete with `chunk`; they share its memory. */
   push(chunk: Buffer): LogRecord[] {
@@ -28,10 +34,8 @@ export class LogParser {
     let start = 0;
     for (let end = bytes.indexOf(newline, start); end >= 0; end = bytes.indexOf(newline, start)) {
       const record = parseRecord(bytes.subarray(start, end));
-      if (record?.stream === 'system') {
-        this.#run = runOf(record.content) ?? this.#run;
-      } else if (record) {
-        records.push({ ...record, stream: record.stream, run: this.#run });
+      if (record) {
+        records.push(record);
       }
       start = end + 1;
     }
@@ -40,32 +44,40 @@ export class LogParser {
   }
 }
 
-interface ParsedRecord extends Omit<LogRecord, 'stream' | 'run'> {
-  /** `system`: no output, but a word of the supervisor. */
-  stream: LogRecord['stream'] | 'system';
-}
-
-/** `run 2`: what follows is output of the program's second run. */
-function runOf(content: Buffer): number | undefined {
-  const [, number] = /^run (\d{1,15})$/.exec(content.toString('latin1')) ?? [];
-  return number === undefined ? undefined : Number(number);
-}
-
-function parseRecord(line: Buffer): ParsedRecord | undefined {
+/** Undefined for what is no record: torn by a crash or a full disk. What follows is whole again. */
+export function parseRecord(line: Buffer): LogRecord | undefined {
   const first = line.indexOf(space);
   const second = line.indexOf(space, first + 1);
   const third = line.indexOf(space, second + 1);
   if (first < 0 || second < 0 || third < 0) {
-    return undefined; // torn by a crash or a full disk: what follows is whole again
-  }
-  const stream = line.toString('latin1', first + 1, second);
-  if (stream !== 'stdout' && stream !== 'stderr' && stream !== 'system') {
     return undefined;
   }
-  return {
+  const stream = line.toString('latin1', first + 1, second);
+  if (stream !== 'stdout' && stream !== 'stderr') {
+    return undefined;
+  }
+  const record: LogRecord = {
     stream,
     time: line.toString('latin1', 0, first),
     partial: line[second + 1] === 0x50, // P
+    continues: false,
+    run: 1,
+    lost: 0,
     content: line.subarray(third + 1),
   };
+  if (line[second + 2] === colon) {
+    readTags(record, line.toString('latin1', second + 3, third));
+  }
+  return record;
+}
+
+function readTags(record: LogRecord, tags: string): void {
+  for (const tag of tags.split(':')) {
+    const [name, value] = tag.split('=');
+    if (name === 'cont') {
+      record.continues = true;
+    } else if (name === 'run' || name === 'lost' || name === 'file') {
+      record[name] = Number(value);
+    }
+  }
 }

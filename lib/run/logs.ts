@@ -1,10 +1,9 @@
-import { StringDecoder } from 'node:string_decoder';
-
-import { abortError, throwIfAborted } from '../util/abort';
+import { onAbort, throwIfAborted } from '../util/abort';
 import { checkBoolean, checkChoice, checkInteger, checkOptions, checkSignal, checkTime } from '../util/checks';
 import type { ContainerControl } from './container-control';
 import type { LogEntry } from './log-entry';
 import { LogReader } from './log-file';
+import { LineMaker } from './log-lines';
 import type { LogRecord } from './log-parser';
 import { observe } from './state';
 import type { SupervisorLink } from './supervisor-link';
@@ -43,105 +42,83 @@ export function settleLogs(options: unknown): LogSettings {
   };
 }
 
-/** The log's entries. With `follow` it goes on until the container has ended. */
+/** The log's entries. With `follow` it goes on until the container has ended, or `until` has come. */
 export async function* readLogs(
   control: ContainerControl,
   settings: LogSettings,
 ): AsyncGenerator<LogEntry<string | Buffer>> {
-  const toEntry = entryMaker(settings.encoding);
-  const { streams, sinceMs = -Infinity, untilMs = Infinity } = settings;
-  let tail = settings.tail;
-  for await (const record of recordsOf(
-    control,
-    settings,
-    () => tail,
-    () => (tail = undefined),
-  )) {
-    const time = new Date(record.time);
-    if (time.getTime() > untilMs) {
-      return;
-    }
-    if (streams.has(record.stream) && time.getTime() >= sinceMs) {
-      yield toEntry(record, time);
-    }
-  }
-}
-
-/** The last `tail` records that are there now, or all, and then those that come. */
-async function* recordsOf(
-  control: ContainerControl,
-  settings: LogSettings,
-  tail: () => number | undefined,
-  tailDone: () => void,
-): AsyncGenerator<LogRecord> {
-  const { signal, follow, streams } = settings;
+  const { signal, follow, streams, tail, sinceMs = -Infinity, untilMs = Infinity } = settings;
   throwIfAborted(signal);
+  const lines = new LineMaker(settings.encoding);
+  // The clock may have been set back meanwhile: what comes after a line that is too late may not be.
+  const isWanted = ({ time }: LogEntry<string | Buffer>): boolean =>
+    time.getTime() >= sinceMs && time.getTime() <= untilMs;
   const link = follow ? await control.connect() : undefined;
   const reader = new LogReader(control.places.log);
+  const stop = new AbortController();
+  const release = onAbort(signal, () => stop.abort());
+  const timer = follow ? setLongTimeout(untilMs - Date.now(), () => stop.abort()) : undefined;
   try {
     await link?.subscribe({ log: true });
-    const count = tail();
-    if (count !== undefined) {
-      const last: LogRecord[] = [];
-      for await (const records of reader.read()) {
-        last.push(...records.filter((record) => streams.has(record.stream)));
-        last.splice(0, last.length - count);
-      }
-      tailDone();
-      yield* last;
+    if (tail !== undefined) {
+      await reader.skipToTail(tail, streams);
     }
-    for await (const records of followLog(reader, link, signal)) {
-      yield* records;
+    const batches = follow
+      ? followLog(reader, link, { stopped: stop.signal, idleMs: () => (lines.hasUnfinished ? idleMs : undefined) })
+      : reader.read({ once: true });
+    for await (const records of batches) {
+      throwIfAborted(signal);
+      const entries = records ? lines.push(records.filter(({ stream }) => streams.has(stream))) : lines.take();
+      yield* entries.filter(isWanted);
     }
+    throwIfAborted(signal);
+    yield* lines.end().filter(isWanted);
   } finally {
+    clearTimeout(timer?.timer);
+    release();
     link?.close();
     await reader.close();
   }
 }
 
-/** What is in the log, and what comes while the container runs. @throws ABORT_ERR */
+/** A line whose end does not come, such as a prompt, is shown after this long. */
+const idleMs = 100;
+
+const longestTimeoutMs = 2 ** 31 - 1;
+
+// A longer time-out would fire at once; nobody follows a log for 24 days without a restart of something.
+function setLongTimeout(ms: number, listener: () => void): { timer: NodeJS.Timeout } | undefined {
+  return ms > longestTimeoutMs ? undefined : { timer: setTimeout(listener, Math.max(0, ms)) };
+}
+
+export interface FollowOptions {
+  /** Ends it, after what was there by then. */
+  stopped?: AbortSignal;
+  isOver?: (link: SupervisorLink) => boolean;
+  /** When nothing has come for so long, it yields undefined, once. */
+  idleMs?: () => number | undefined;
+}
+
+/** What is in the log, and what comes while the container runs. */
 export async function* followLog(
   reader: LogReader,
   link: SupervisorLink | undefined,
-  signal: AbortSignal | undefined,
-  isOver: (link: SupervisorLink) => boolean = ({ state }) => state?.status === 'stopped',
-): AsyncGenerator<LogRecord[]> {
+  { stopped, isOver = ({ state }) => state?.status === 'stopped', idleMs = () => undefined }: FollowOptions,
+): AsyncGenerator<LogRecord[] | undefined> {
   for (;;) {
     // Looked at before the log is read: what is written between the two is announced, and read in the next round.
     const version = link?.version ?? 0;
-    const over = !link || link.isClosed || isOver(link);
-    for await (const records of reader.read()) {
-      if (signal?.aborted) {
-        throw abortError(signal);
-      }
-      yield records;
-    }
+    const over = !link || link.isClosed || stopped?.aborted || isOver(link);
+    yield* reader.read();
     if (over) {
       return;
     }
-    await link.changed(version, signal);
-    throwIfAborted(signal);
-  }
-}
-
-function entryMaker(encoding: 'utf8' | 'buffer'): (record: LogRecord, time: Date) => LogEntry<string | Buffer> {
-  if (encoding === 'buffer') {
-    return ({ stream, partial, content, run }, time) => ({ stream, time, line: content, partial, run });
-  }
-  // A piece of a long line may end within a character: its bytes belong to the next piece.
-  const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') };
-  let current = 0;
-  return ({ stream, partial, content, run }, time) => {
-    if (run !== current) {
-      // What the last run left unfinished does not go on.
-      current = run;
-      decoders.stdout.end();
-      decoders.stderr.end();
+    const idle = idleMs();
+    await link.changed(version, stopped, idle);
+    if (idle !== undefined && link.version === version && !stopped?.aborted) {
+      yield undefined;
     }
-    const decoder = decoders[stream];
-    const line = partial ? decoder.write(content) : decoder.end(content);
-    return { stream, time, line, partial, run };
-  };
+  }
 }
 
 const tailBytes = 4096;
@@ -151,22 +128,19 @@ export async function readLogTail(control: ContainerControl, lines = 20): Promis
   const reader = new LogReader(control.places.log);
   let text = '';
   try {
-    for await (const records of reader.read()) {
+    await reader.skipToTail(lines, new Set(['stdout', 'stderr']));
+    for await (const records of reader.read({ once: true })) {
       for (const { content, partial } of records) {
         text += content.toString('utf8') + (partial ? '' : '\n');
       }
-      text = text.slice(-4 * tailBytes);
+      text = text.slice(-tailBytes);
     }
   } catch {
     return text; // removed meanwhile: this is for a message
   } finally {
     await reader.close();
   }
-  return text
-    .split('\n')
-    .slice(-lines - 1)
-    .join('\n')
-    .slice(-tailBytes);
+  return text;
 }
 
 export function isRunning(control: ContainerControl): boolean {

@@ -83,7 +83,7 @@ async function readOutput(
   };
   const reader = new LogReader(control.places.log);
   try {
-    for await (const records of reader.read()) {
+    for await (const records of reader.read({ once: true })) {
       for (const { stream, partial, content } of records) {
         keep(stream, content);
         if (!partial) {

@@ -122,22 +122,26 @@ export class SupervisorLink {
   }
 
   /**
-   * Resolves at the next event after `version`, when the connection ends, or when the signal fires. Keeps Node alive meanwhile.
+   * Resolves at the next event after `version`, when the connection ends, when the signal fires, or after `timeoutMs`. Keeps Node
+   * alive meanwhile.
    */
-  async changed(version: number, signal?: AbortSignal): Promise<void> {
+  async changed(version: number, signal?: AbortSignal, timeoutMs?: number): Promise<void> {
     if (this.#version !== version || this.isClosed || signal?.aborted) {
       return;
     }
     const release = this.control.retain();
     let waker = (): void => undefined;
     let unhook = (): void => undefined;
+    let timer: NodeJS.Timeout | undefined;
     try {
       await new Promise<void>((resolve) => {
         waker = resolve;
         this.#wakers.add(waker);
         unhook = onAbort(signal, resolve);
+        timer = timeoutMs === undefined ? undefined : setTimeout(resolve, timeoutMs);
       });
     } finally {
+      clearTimeout(timer);
       unhook();
       this.#wakers.delete(waker);
       release();

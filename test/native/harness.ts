@@ -20,6 +20,8 @@ import { removeFolder, temporaryFolder } from '../support/temporary-folder';
 
 export interface ContainerOptions {
   args: string[];
+  /** Called when its folder is there and nothing else. */
+  prepare?: (folder: string) => void;
   env?: string[];
   detached?: boolean;
   autoRemove?: boolean;
@@ -104,6 +106,7 @@ export class NativeContainer {
     for (const name of ['log', 'upper', 'work', 'run']) {
       mkdirSync(join(folder, name), { mode: name === 'upper' ? 0o755 : 0o700 });
     }
+    options.prepare?.(folder);
     const container = await NativeContainer.#launch(folder, id, lower, options);
     const reply = await container.request('open', { bundle: folder, socket: container.socket });
     if (!reply.ok) {
@@ -197,6 +200,9 @@ export class NativeContainer {
   }
 }
 
+export const recordHeader =
+  /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) ([FP])((?::cont|:run=\d+|:lost=\d+|:file=\d+)*) /;
+
 /** The exact bytes that the records of one stream stand for. */
 export function contentOf(log: Buffer, stream: 'stdout' | 'stderr'): Buffer {
   const parts: Buffer[] = [];
@@ -204,13 +210,13 @@ export function contentOf(log: Buffer, stream: 'stdout' | 'stderr'): Buffer {
   for (let start = 0; start < log.length;) {
     const end = log.indexOf(10, start);
     const record = log.subarray(start, end);
-    const header = record.subarray(0, 40).toString();
-    if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr|system) [FP] $/.test(header)) {
-      throw new Error(`not a record: ${header}`);
+    const header = recordHeader.exec(record.subarray(0, 128).toString('latin1'));
+    if (!header) {
+      throw new Error(`not a record: ${record.subarray(0, 60).toString()}`);
     }
-    if (header.slice(31, 37) === stream) {
-      parts.push(record.subarray(40));
-      if (header[38] === 'F') {
+    if (header[1] === stream) {
+      parts.push(record.subarray(header[0].length));
+      if (header[2] === 'F') {
         parts.push(newline);
       }
     }

@@ -43,10 +43,8 @@ test('on-failure goes on until it succeeds, and its lines are told apart', async
     const log = readFileSync(container.logPath, 'utf8').replace(/^\S+ /gm, '');
     expect(log.split('\n').filter((line) => !line.startsWith('stderr'))).toEqual([
       'stdout F try 0',
-      'system F run 2',
-      'stdout F try 1',
-      'system F run 3',
-      'stdout F try 2',
+      'stdout F:run=2 try 1',
+      'stdout F:run=3 try 2',
       '',
     ]);
   });
@@ -155,7 +153,7 @@ test('input that comes while it waits is for the next run', async () => {
     await container.control.writeStdin(Buffer.from('one\n'));
     await container.reached('restarting');
     await container.control.writeStdin(Buffer.from('two\n'));
-    const lines = () => readFileSync(container.logPath, 'utf8').match(/F (one|two)$/gm);
+    const lines = () => readFileSync(container.logPath, 'utf8').match(/ (one|two)$/gm);
     await until('the second run has read it', () => lines()?.length === 2);
   });
 });

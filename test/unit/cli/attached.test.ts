@@ -118,6 +118,8 @@ test('logs writes each line to the stream it came from; pieces of a long line ar
   const entry = (stream: string, line: string, partial = false): object => ({
     stream,
     time,
+    timestamp: '2026-03-01T12:00:00.123456789Z',
+    run: 1,
     line: Buffer.from(line),
     partial,
   });
@@ -127,8 +129,24 @@ test('logs writes each line to the stream it came from; pieces of a long line ar
   const runtime = { container: async () => ({ logs }) };
   expect(await runCli(['logs', 'x'], runtime)).toEqual({ status: 0, stdout: 'one\nlong\n', stderr: 'bad\n' });
   expect((await runCli(['logs', '-t', '--tail', '2', 'x'], runtime)).stdout).toBe(
-    '2026-03-01T12:00:00.123000000Z one\n2026-03-01T12:00:00.123000000Z long\n',
+    '2026-03-01T12:00:00.123456789Z one\n2026-03-01T12:00:00.123456789Z long\n',
   );
   expect(logs).toHaveBeenLastCalledWith(expect.objectContaining({ encoding: 'buffer', tail: 2 }));
   expect((await runCli(['logs', '--since', 'whenever', 'x'], runtime)).status).toBe(1);
+});
+
+test('logs --details tells the runs apart, and a loss is told', async () => {
+  const entry = (line: string, more: object): object => ({ stream: 'stdout', line: Buffer.from(line), ...more });
+  const logs = (): Readable =>
+    Readable.from([
+      entry('unfinished', { run: 1, partial: true }),
+      entry('again', { run: 2, partial: false }),
+      entry('late', { run: 2, partial: false, lost: 99 }),
+    ]);
+  const runtime = { container: async () => ({ logs }) };
+  const stderr = 'dinghy: 99 bytes of stdout are missing here: the disk was full\n';
+  const plain = await runCli(['logs', 'x'], runtime);
+  expect(plain).toEqual({ status: 0, stdout: 'unfinished\nagain\nlate\n', stderr });
+  const { stdout } = await runCli(['logs', '--details', 'x'], runtime);
+  expect(stdout).toBe('run=1 unfinished\nrun=2 again\nrun=2 late\n');
 });

@@ -40,6 +40,14 @@ test('times and durations of flags', () => {
   expect(parseTime('42m', now)).toEqual(new Date('2026-03-01T11:18:00Z'));
   expect(parseTime('2026-01-31T12:00:00Z', now)).toEqual(new Date('2026-01-31T12:00:00Z'));
   expect(parseTime('1767225600', now)).toEqual(new Date('2026-01-01T00:00:00Z'));
+  expect(parseTime('10.5', now)).toEqual(new Date(10_500));
+  expect(parseTime('1h30m', now)).toEqual(new Date('2026-03-01T10:30:00Z'));
+  expect(parseTime('-5m', now)).toEqual(new Date('2026-03-01T12:05:00Z'));
+  expect(parseTime('2026-01-31T12:00:00.123456789+02:00', now)).toEqual(new Date('2026-01-31T10:00:00.123Z'));
+  expect(parseTime('2026-01-31T12:30', now)).toEqual(new Date(2026, 0, 31, 12, 30));
+  expect(parseTime('2026-01-31', now)).toEqual(new Date(2026, 0, 31));
+  expect(parseTime('2026-01-31Z', now)).toEqual(new Date('2026-01-31T00:00:00Z'));
+  expect(parseTime('2026-13-31', now)).toBeUndefined();
   expect(parseTime('yesterday', now)).toBeUndefined();
 });
 

@@ -36,17 +36,17 @@ test('passes over what a crash tore, and what has not ended yet', () => {
   expect(parser.push(Buffer.from('ished\n'))[0]?.content.toString()).toBe('unfinished');
 });
 
-test('tells the runs of a program apart', () => {
-  const parser = new LogParser();
-  const run = (content: string): string => `${time} system F ${content}\n`;
-  const records = parser.push(
+test('reads the tags, passes over those it does not know, and takes none from the content', () => {
+  const records = new LogParser().push(
     Buffer.from(
-      `${time} stdout F a\n${run('run 2')}${time} stdout F run 7\n${run('hostile')}${run('run 12')}${time} stderr F c\n`,
+      `${time} stdout F a:run=9 b\n${time} stdout P:run=2:lost=7 c\n${time} stderr F:new:cont:run=12:file=3 d:cont\n`,
     ),
   );
-  expect(records.map((record) => [record.content.toString(), record.run])).toEqual([
-    ['a', 1],
-    ['run 7', 2],
-    ['c', 12],
+  expect(
+    records.map(({ content, run, lost, continues, file }) => [content.toString(), run, lost, continues, file]),
+  ).toEqual([
+    ['a:run=9 b', 1, 0, false, undefined],
+    ['c', 2, 7, false, undefined],
+    ['d:cont', 12, 0, true, 3],
   ]);
 });
