@@ -32,6 +32,7 @@ import { LiveContainer } from './run/live-container';
 import { OneShotProcess, runToEnd } from './run/one-shot';
 import { prune, type PruneOutcome, settlePrune } from './run/prune';
 import { sweepNames } from './run/reserve';
+import { type RestoreOutcome, restoreContainers } from './run/restore';
 import { containerOptionNames, settleOptions } from './run/settle-options';
 import { joinReused, reuseLock, reuseRequest } from './run/reuse';
 import { settleConditions, waitForConditions } from './run/wait-for';
@@ -120,6 +121,10 @@ export class Engine {
   async prune(options: object): Promise<PruneOutcome> {
     const settings = settlePrune(options);
     return this.#track(async () => prune(await this.#prepare(), this.#images.store, settings));
+  }
+
+  async restore(): Promise<RestoreOutcome> {
+    return this.#track(async () => restoreContainers(await this.#prepare()));
   }
 
   async verify(options: object): Promise<VerifyResult> {

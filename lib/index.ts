@@ -48,6 +48,7 @@ export type {
   LoadOptions,
   PruneOptions,
   PruneResult,
+  RestoreResult,
   RegistryOption,
   RunOptions,
   RuntimeEvent,

@@ -108,6 +108,14 @@ export interface PruneResult {
   freedBytes: number;
 }
 
+export interface RestoreResult {
+  started: { id: string; name: string }[];
+  /** Those with `autoRemove`: they had ended. */
+  removed: { id: string; name: string }[];
+  /** Each with why it could not be started, or removed. */
+  failed: { id: string; name: string; error: unknown }[];
+}
+
 export interface VerifyOptions {
   repair?: boolean;
   signal?: AbortSignal;

@@ -15,6 +15,7 @@ import type {
   LoadOptions,
   PruneOptions,
   PruneResult,
+  RestoreResult,
   RunOptions,
   RuntimeEvent,
   RuntimeExecOptions,
@@ -139,6 +140,14 @@ export class Runtime implements AsyncDisposable {
    */
   async prune(options: PruneOptions = {}): Promise<PruneResult> {
     return this.#engine.prune(options);
+  }
+
+  /**
+   * Detached containers that ended with the last boot, or whose supervisor was killed, run again if their restart policy says so:
+   * `always`; `unless-stopped` and `on-failure` if nobody had stopped them. Rejects only when it could not look.
+   */
+  async restore(): Promise<RestoreResult> {
+    return this.#engine.restore();
   }
 
   /**

@@ -62,7 +62,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   load: { summary: 'take the images of an archive', load: () => require('./commands/load') as CommandModule },
   image: { summary: 'image prune', load: () => require('./commands/image') as CommandModule },
   container: { summary: 'container prune', load: () => require('./commands/container') as CommandModule },
-  system: { summary: 'prune and verify the data folder', load: () => require('./commands/system') as CommandModule },
+  system: {
+    summary: 'prune, restore and verify the data folder',
+    load: () => require('./commands/system') as CommandModule,
+  },
   events: { summary: 'tell what happens, as it happens', load: () => require('./commands/events') as CommandModule },
   info: { summary: 'tell what this host can do', load: () => require('./commands/info') as CommandModule },
   version: { summary: 'show the version', load: () => require('./commands/version') as CommandModule },

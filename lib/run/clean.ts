@@ -19,7 +19,7 @@ import { containerPlaces, type ContainerPlaces } from './places';
 import { noteContainer } from './journal';
 import { type ContainerRecord, readRecord } from './record';
 import { checkReply } from './start-error';
-import { observe, readState, supervisorKilled } from './state';
+import { observe, readState, unseenEnd } from './state';
 import { takeLock } from './supervisor-link';
 
 const log = createLog('clean');
@@ -102,11 +102,12 @@ export function settleDeath(context: RunContext, places: ContainerPlaces, record
   if (!state || state.status === 'created' || state.status === 'stopped') {
     return false;
   }
-  noteContainer(context.state, record, 'die', { error: supervisorKilled });
+  const error = unseenEnd(state);
+  noteContainer(context.state, record, 'die', { error });
   const { exitCode: _code, signal: _signal, ...rest } = state;
   const finishedAt = new Date().toISOString();
   const draft = `${places.state}.new`;
-  const ended = { ...rest, status: 'stopped', pid: 0, finishedAt, error: supervisorKilled };
+  const ended = { ...rest, status: 'stopped', pid: 0, finishedAt, error };
   writeFileSync(draft, JSON.stringify(ended), { mode: 0o600 });
   renameSync(draft, places.state);
   return true;

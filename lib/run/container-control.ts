@@ -325,6 +325,8 @@ export class ContainerControl {
   #launch(lockFd: number): SupervisorLink {
     try {
       mkdirSync(this.places.runtime, { recursive: true, mode: 0o700 });
+      // On a tmpfs what it wrote ended with the boot.
+      [this.places.upper, this.places.work].forEach((folder) => mkdirSync(folder, { recursive: true, mode: 0o755 }));
       settleDeath(this.context, this.places, this.record);
       return this.#open(launchSupervisor(this.context, lockFd), { hold: false });
     } finally {

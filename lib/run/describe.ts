@@ -2,7 +2,7 @@ import { readRecord } from './record';
 import type { ContainerControl } from './container-control';
 import type { ContainerInspect, ContainerStatus, NetworkEndpoint } from './inspect';
 import type { ContainerRecord } from './record';
-import { endOf, type Observation, observe, supervisorKilled, waitResult } from './state';
+import { endOf, type Observation, observe, unseenEnd, waitResult } from './state';
 import { signalName } from '../oci/signals';
 
 /** What is known of the container now. @throws ERR_CONTAINER_NOT_FOUND */
@@ -16,7 +16,7 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
   const status = statusOf(seen);
   const isOver = status === 'exited' || status === 'restarting';
   const end = status === 'restarting' ? endOf(state!) : isOver ? waitResult(state) : undefined;
-  const error = seen.dead ? supervisorKilled : state?.error;
+  const error = seen.dead ? unseenEnd(state) : state?.error;
   return {
     id: record.id,
     name: record.name,

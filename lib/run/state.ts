@@ -73,7 +73,7 @@ export function isActive({ status }: SupervisorState): boolean {
 export function waitResult(state: SupervisorState | undefined): WaitResult {
   return state?.status === 'stopped'
     ? endOf(state)
-    : { exitCode: null, signal: null, oomKilled: false, error: supervisorKilled };
+    : { exitCode: null, signal: null, oomKilled: false, error: unseenEnd(state) };
 }
 
 /** How it last ended, whatever it does now: of a state that a supervisor told. */
@@ -87,3 +87,17 @@ export function endOf(state: SupervisorState): WaitResult {
 }
 
 export const supervisorKilled = 'its supervisor was killed, so nobody saw how it ended';
+
+/** Why nobody knows how it ended, where its state says that it runs and nobody supervises it. */
+export function unseenEnd(state: SupervisorState | undefined): string {
+  const isOfEarlierBoot = state !== undefined && state.bootId !== '' && state.bootId !== currentBoot();
+  return isOfEarlierBoot ? 'the host was started anew while it ran, so nobody saw how it ended' : supervisorKilled;
+}
+
+function currentBoot(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return '';
+  }
+}

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Context } from '../context';
 import { ExitStatus } from '../context';
+import { describe } from '../failure';
 import { runPrune } from '../pruning';
 
 interface PruneFlags {
@@ -9,7 +10,7 @@ interface PruneFlags {
   volumes?: boolean;
 }
 
-/** `system prune` and `system verify`: the data folder as a whole. */
+/** `system prune`, `system restore` and `system verify`: the data folder as a whole. */
 export function configure(command: Command, context: Context): void {
   command
     .command('prune')
@@ -28,6 +29,15 @@ export function configure(command: Command, context: Context): void {
         warning: `This will remove:\n${lines.map((line) => `  - ${line}\n`).join('')}`,
         options: { containers: true, images: all ? 'all' : true, volumes: volumes ?? false },
       });
+    });
+  command
+    .command('restore')
+    .description('start containers by their restart policy, after a boot')
+    .action(async () => {
+      const { started, failed } = await context.runtime().restore();
+      started.forEach(({ name }) => context.stdout.write(`${name}\n`));
+      failed.forEach(({ name, error }) => context.stderr.write(`Error: ${name}: ${describe(error)}\n`));
+      if (failed.length > 0) throw new ExitStatus(1);
     });
   command
     .command('verify')

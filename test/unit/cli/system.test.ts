@@ -41,6 +41,18 @@ test.each([
   expect(runtime.calls).toEqual([options, options]);
 });
 
+test('system restore prints what it started, tells why others were not, and fails for them', async () => {
+  const outcome = { started: [{ id: '1', name: 'web' }], removed: [], failed: [] as unknown[] };
+  const runtime = { restore: async () => outcome };
+  expect(await runCli(['system', 'restore'], runtime)).toEqual({ status: 0, stdout: 'web\n', stderr: '' });
+  outcome.failed.push({ id: '2', name: 'db', error: new Error('no such program') });
+  expect(await runCli(['system', 'restore'], runtime)).toEqual({
+    status: 1,
+    stdout: 'web\n',
+    stderr: 'Error: db: no such program\n',
+  });
+});
+
 test('system verify tells of each damage, and fails while some is left', async () => {
   const runtime = fakeRuntime();
   expect(await runCli(['system', 'verify', '--repair'], runtime)).toEqual({
