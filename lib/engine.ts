@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 
 import { checkPlace, settleLoad, settleSave } from './archive/options';
 import { DinghyError } from './errors';
-import { matchesContainer, matchesImage } from './filters';
+import { matchesContainer, matchesImage, matchesVolume } from './filters';
 import type { Image, PresentedImage, PullOptions, RegistryAuth } from './image';
 import { ImageAccess, pullOptionNames } from './image-access';
 import { createLog } from './log';
@@ -29,12 +29,14 @@ import {
   rootlessIds,
 } from './run/host';
 import { LiveContainer } from './run/live-container';
+import { checkVolumeName } from './run/mount-options';
 import { OneShotProcess, runToEnd } from './run/one-shot';
 import { prune, type PruneOutcome, settlePrune } from './run/prune';
 import { sweepNames } from './run/reserve';
 import { type RestoreOutcome, restoreContainers } from './run/restore';
 import { containerOptionNames, settleOptions } from './run/settle-options';
 import { joinReused, reuseLock, reuseRequest } from './run/reuse';
+import { createVolume, inspectVolume, inspectVolumes, removeVolume, type VolumeState } from './run/volume-actions';
 import { settleConditions, waitForConditions } from './run/wait-for';
 import type { ImportOptions, RuntimeEvent, RuntimeInfo, RuntimeOptions, VerifyResult } from './runtime-options';
 import { withLock } from './store/locks';
@@ -225,6 +227,33 @@ export class Engine {
     for await (const { time, ...event } of readEvents(state, mark, settings, this.#over.signal)) {
       yield { ...event, time: new Date(time), timestamp: time };
     }
+  }
+
+  async createVolume(options: object): Promise<string> {
+    const { name, labels } = checkOptions('createVolume', options, ['name', 'labels']);
+    const settled = {
+      ...(name === undefined ? {} : { name: checkVolumeName('name', name) }),
+      ...(labels === undefined ? {} : { labels: checkRecord('labels', labels, checkArgument) }),
+    };
+    return this.#track(async () => createVolume(await this.#prepare(), settled));
+  }
+
+  async inspectVolume(name: string): Promise<VolumeState> {
+    this.#assertOpen();
+    return inspectVolume(await this.#prepare(), checkVolumeName('name', name));
+  }
+
+  async volumes(options: object): Promise<VolumeState[]> {
+    this.#assertOpen();
+    const { filters } = checkOptions('volumes', options, ['filters']);
+    const matches = matchesVolume(filters);
+    return (await inspectVolumes(await this.#prepare())).filter(matches);
+  }
+
+  async removeVolume(name: string, options: object): Promise<void> {
+    const { force } = checkOptions('remove', options, ['force']);
+    const settled = { force: force === undefined ? false : checkBoolean('force', force) };
+    return this.#track(async () => removeVolume(await this.#prepare(), name, settled));
   }
 
   async info(): Promise<RuntimeInfo> {

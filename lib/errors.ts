@@ -42,6 +42,8 @@ export const errorCodes = [
   'ERR_SUPERVISOR',
   'ERR_TIMEOUT',
   'ERR_UNSUPPORTED_IMAGE',
+  'ERR_VOLUME_IN_USE',
+  'ERR_VOLUME_NOT_FOUND',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];

@@ -2,6 +2,7 @@ import type { ImageRecord } from './image';
 import type { ContainerControl } from './run/container-control';
 import { statusOf } from './run/describe';
 import { observe } from './run/state';
+import type { VolumeState } from './run/volume-actions';
 import { checkBoolean, checkOptions, checkText, invalidOption } from './util/checks';
 
 type Values = readonly string[];
@@ -72,6 +73,22 @@ export async function matchesImage(
       (start === undefined || time > start) &&
       fits('label', (wanted) => hasLabel(config.labels, wanted)) &&
       fits('reference', (wanted) => references.some((reference) => isReference(reference, wanted)))
+    );
+  };
+}
+
+/** @throws ERR_INVALID_OPTION */
+export function matchesVolume(value: unknown): (volume: VolumeState) => boolean {
+  const { dangling, ...rest } = checkOptions('filters', value, ['name', 'label', 'dangling']);
+  const filters = settleFilters(rest, ['name', 'label']);
+  const wantDangling = dangling === undefined ? undefined : checkBoolean('filters.dangling', dangling);
+  return ({ name, labels, usedBy }) => {
+    const fits = (filter: string, test: (wanted: string) => boolean): boolean =>
+      filters.get(filter)?.some(test) ?? true;
+    return (
+      (wantDangling === undefined || (usedBy.length === 0) === wantDangling) &&
+      fits('name', (wanted) => name.includes(wanted)) &&
+      fits('label', (wanted) => hasLabel(labels, wanted))
     );
   };
 }

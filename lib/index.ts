@@ -61,4 +61,4 @@ export type {
 } from './runtime-options';
 export type { UnpackLimits } from './layers/unpack-limits';
 export { Volume } from './volumes';
-export type { CreateVolumeOptions, VolumeInspect } from './volumes';
+export type { CreateVolumeOptions, VolumeInspect, VolumesOptions } from './volumes';

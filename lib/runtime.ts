@@ -27,7 +27,7 @@ import type {
 } from './runtime-options';
 import { asyncDispose } from './util/dispose';
 import { notImplemented } from './util/not-implemented';
-import type { CreateVolumeOptions, Volume } from './volumes';
+import { type CreateVolumeOptions, Volume, type VolumesOptions } from './volumes';
 
 /** The way in: images and containers below one data folder. Making one does no I/O below it. */
 export class Runtime implements AsyncDisposable {
@@ -192,16 +192,29 @@ export class Runtime implements AsyncDisposable {
     throw notImplemented('runtime.networks()', "use network 'bridge'");
   }
 
-  async createVolume(_options: CreateVolumeOptions = {}): Promise<Volume> {
-    throw notImplemented('runtime.createVolume()', "a mount 'name:/path' makes the volume where it's missing");
+  /**
+   * The volume is there. One of this name that was there before stays what it was, as with Docker.
+   * @throws ERR_INVALID_OPTION
+   */
+  async createVolume(options: CreateVolumeOptions = {}): Promise<Volume> {
+    return this.#toVolume(await this.#engine.createVolume(options));
   }
 
-  async volume(_name: string): Promise<Volume> {
-    throw notImplemented('runtime.volume()', 'volumes are the folders below volumes/ in the data folder');
+  /** @throws ERR_VOLUME_NOT_FOUND */
+  async volume(name: string): Promise<Volume> {
+    return this.#toVolume((await this.#engine.inspectVolume(name)).name);
   }
 
-  async volumes(): Promise<Volume[]> {
-    throw notImplemented('runtime.volumes()', 'volumes are the folders below volumes/ in the data folder');
+  /** By name; anonymous ones are among them. @throws ERR_INVALID_OPTION */
+  async volumes(options: VolumesOptions = {}): Promise<Volume[]> {
+    return (await this.#engine.volumes(options)).map(({ name }) => this.#toVolume(name));
+  }
+
+  #toVolume(name: string): Volume {
+    return new Volume(name, {
+      inspect: (each) => this.#engine.inspectVolume(each),
+      remove: (each, options) => this.#engine.removeVolume(each, options),
+    });
   }
 }
 

@@ -66,6 +66,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'prune, restore and verify the data folder',
     load: () => require('./commands/system') as CommandModule,
   },
+  volume: { summary: 'make, list, remove volumes', load: () => require('./commands/volume') as CommandModule },
   events: { summary: 'tell what happens, as it happens', load: () => require('./commands/events') as CommandModule },
   info: { summary: 'tell what this host can do', load: () => require('./commands/info') as CommandModule },
   version: { summary: 'show the version', load: () => require('./commands/version') as CommandModule },
@@ -80,5 +81,4 @@ export const notYet: Readonly<Record<string, string>> = {
   network: 'containers on the default network reach each other by address',
   stats: "read the files of the container's cgroup",
   update: 'make a new container with the other limits',
-  volume: '`-v name:/path` makes a volume; they are the folders in volumes/ of the data folder',
 };

@@ -70,7 +70,7 @@ export async function createContainer(
     const lower = image.lower.length > 0 ? image.lower : [places.empty];
     makeFolders(places, lower);
     layInitialFiles(places.upper, lower, settings.files);
-    const mounts = resolveMounts(context.paths, image.config, settings, made);
+    const mounts = resolveMounts(context, image.config, settings, made);
     const hostname = containerHostname(places.id, settings);
     const filter = await seccompFilter(context, settings);
     const placement: Placement = {

@@ -16,7 +16,7 @@ import { parseSize } from '../util/size';
 
 const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;
 const flags = ['ro', 'rw', 'exec', 'noexec', 'suid', 'nosuid', 'dev', 'nodev'];
-const volumeName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+const volumeName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
 
 /** `mounts` and `tmpfs` in one form. @throws ERR_INVALID_OPTION naming the entry */
 export function settleMounts(mounts: unknown, tmpfs: unknown): MountSetting[] {
@@ -71,13 +71,12 @@ function settleSource(option: string, type: MountSetting['type'], source: unknow
   if (source === undefined && type === 'volume') {
     return {};
   }
+  if (type === 'volume') {
+    return { source: checkVolumeName(option, source) };
+  }
   const text = checkText(option, source);
-  if (type === 'bind' ? !posix.isAbsolute(text) : !volumeName.test(text)) {
-    throw invalidOption(
-      option,
-      source,
-      type === 'bind' ? 'must be an absolute path' : 'must be a name of [a-zA-Z0-9_.-]',
-    );
+  if (!posix.isAbsolute(text)) {
+    throw invalidOption(option, source, 'must be an absolute path');
   }
   return { source: text };
 }
@@ -162,4 +161,13 @@ export function checkTarget(option: string, value: unknown): string {
     throw invalidOption(option, value, 'must not be /, /proc, /sys or /dev, nor lie in /proc');
   }
   return target;
+}
+
+/** @throws ERR_INVALID_OPTION */
+export function checkVolumeName(option: string, value: unknown): string {
+  const name = checkText(option, value);
+  if (!volumeName.test(name)) {
+    throw invalidOption(option, value, 'must be a name of [a-zA-Z0-9_.-] that begins with a letter or a digit');
+  }
+  return name;
 }

@@ -1,7 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { readdirSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
-
 import { isDinghyError } from '../errors';
 import { withLock } from '../store/locks';
 import { dropUnusedImages } from '../store/prune';
@@ -9,13 +5,12 @@ import type { Store } from '../store/store';
 import { checkBoolean, checkOptions } from '../util/checks';
 import { diskUsage } from '../util/disk-usage';
 import { notImplemented } from '../util/not-implemented';
-import { readVolume, type VolumeDocument } from './anonymous-volumes';
-import { removeTrees } from './clean';
 import type { RunContext } from './context';
 import { statusOf } from './describe';
 import { listContainers } from './find';
 import { type JournalEvent, noteEvent } from './journal';
 import { observe } from './state';
+import { dropVolumes } from './volume-actions';
 
 interface Pruned {
   names: string[];
@@ -65,22 +60,7 @@ async function pruneContainers(context: RunContext): Promise<Pruned> {
 
 /** Volumes that no container has are gone: those that have no name of their own, or with `all` every one. */
 async function pruneVolumes(context: RunContext, { all }: { all: boolean }): Promise<Pruned> {
-  const { paths } = context;
-  // Nobody makes a container meanwhile, which may be about to take one of them.
-  const moved = await withLock(paths.lock('content'), async () => {
-    const used = new Set(
-      (await listContainers(context)).flatMap(({ record }) => record.mounts.flatMap(({ name }) => name ?? [])),
-    );
-    const unused = volumes(context).filter(({ name, anonymous }) => !used.has(name) && (all || anonymous));
-    return unused.map(({ name }) => {
-      const grave = join(paths.temporary, randomBytes(12).toString('hex'));
-      renameSync(paths.volume(name), grave);
-      return { name, grave };
-    });
-  });
-  const graves = moved.map(({ grave }) => grave);
-  moved.forEach(({ name }) => note(context, 'volume', 'destroy', name, { driver: 'local' }));
-  return { names: moved.map(({ name }) => name), freedBytes: await removeTrees(context, graves) };
+  return dropVolumes(context, ({ anonymous }, usedBy) => usedBy.length === 0 && (all || anonymous));
 }
 
 async function pruneImages(context: RunContext, store: Store, { all }: { all: boolean }): Promise<Pruned> {
@@ -146,18 +126,4 @@ export function settlePrune(options: unknown): PruneSettings {
   return named
     ? { images: kind('images'), containers, volumes: kind('volumes') }
     : { images: true, containers: true, volumes: false };
-}
-
-function volumes({ paths }: RunContext): VolumeDocument[] {
-  try {
-    return readdirSync(paths.volumes).flatMap((name) => {
-      const document = readVolume(join(paths.volumes, name));
-      return document ? [{ ...document, name }] : [];
-    });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      return [];
-    }
-    throw error;
-  }
 }

@@ -1,13 +1,13 @@
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
-import { join, posix } from 'node:path';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { posix } from 'node:path';
 
 import { DinghyError } from '../errors';
 import type { ImageConfig } from '../oci/image-config';
 import type { ContainerSettings, MountSetting } from '../oci/settings';
 import type { ResolvedMount } from '../oci/spec-mounts';
-import type { StorePaths } from '../store/paths';
-import type { VolumeDocument } from './anonymous-volumes';
+import { noteEvent } from './journal';
+import type { RunContext } from './context';
+import { anonymousName, ensureVolume, type NewVolume, volumeData } from './volume-store';
 
 /** The anonymous volumes that are being made, and for which container, if they go with it. */
 export interface MadeVolumes {
@@ -21,7 +21,7 @@ export interface MadeVolumes {
  * them when it fails later.
  */
 export function resolveMounts(
-  paths: StorePaths,
+  context: RunContext,
   image: ImageConfig,
   settings: ContainerSettings,
   made: MadeVolumes,
@@ -32,10 +32,10 @@ export function resolveMounts(
     ...settings.mounts,
     ...[...new Set(ofImage)].map((target) => ({ type: 'volume' as const, target, readOnly: false, options: [] })),
   ];
-  return wanted.map((mount) => resolveMount(paths, mount, made));
+  return wanted.map((mount) => resolveMount(context, mount, made));
 }
 
-function resolveMount(paths: StorePaths, mount: MountSetting, made: MadeVolumes): ResolvedMount {
+function resolveMount(context: RunContext, mount: MountSetting, made: MadeVolumes): ResolvedMount {
   const { createSource: _createSource, ...rest } = mount;
   if (mount.type === 'tmpfs') {
     return { ...rest, source: '' };
@@ -44,12 +44,18 @@ function resolveMount(paths: StorePaths, mount: MountSetting, made: MadeVolumes)
     return { ...rest, source: bindSource(mount) };
   }
   if (mount.source !== undefined) {
-    return { ...rest, source: makeVolume(paths, mount.source, undefined), name: mount.source };
+    const name = mount.source;
+    return { ...rest, source: makeVolume(context, { name, labels: {}, anonymous: false }), name };
   }
-  const name = randomBytes(32).toString('hex');
-  made.folders.push(paths.volume(name));
-  const source = makeVolume(paths, name, made);
-  return { ...rest, source, name, anonymous: true };
+  const name = anonymousName();
+  made.folders.push(context.paths.volume(name));
+  const owner = made.owner === undefined ? {} : { owner: made.owner };
+  return {
+    ...rest,
+    source: makeVolume(context, { name, labels: {}, anonymous: true, ...owner }),
+    name,
+    anonymous: true,
+  };
 }
 
 function bindSource({ source = '', createSource }: MountSetting): string {
@@ -67,28 +73,12 @@ function bindSource({ source = '', createSource }: MountSetting): string {
   return posix.normalize(source);
 }
 
-/** The volume's data folder exists; who comes second finds the first one's. */
-function makeVolume(paths: StorePaths, name: string, made: MadeVolumes | undefined): string {
-  const folder = paths.volume(name);
-  const data = join(folder, '_data');
-  const document = join(folder, 'volume.json');
-  // 0755 as Docker's: what is in the container decides who may enter, and nobody gets past the 0700 of the data root from outside.
-  mkdirSync(data, { recursive: true, mode: 0o755 });
-  try {
-    const content: VolumeDocument = {
-      name,
-      created: new Date().toISOString(),
-      labels: {},
-      anonymous: made !== undefined,
-      ...(made?.owner === undefined ? {} : { owner: made.owner }),
-    };
-    writeFileSync(document, JSON.stringify(content), { flag: 'wx', mode: 0o600 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-      throw error;
-    }
+/** @returns where the volume's files lie */
+export function makeVolume({ paths, state }: RunContext, volume: NewVolume): string {
+  if (ensureVolume(paths, volume)) {
+    noteEvent(state, { type: 'volume', action: 'create', id: volume.name, attributes: { driver: 'local' } });
   }
-  return data;
+  return volumeData(paths, volume.name);
 }
 
 // An image's volume is a path that its author wrote: it stays below the root and does not replace proc, sys or dev (CVE-2022-23648).

@@ -26,6 +26,8 @@ test.each([
   [['image', 'prune'], { images: true }],
   [['image', 'prune', '-a'], { images: 'all' }],
   [['container', 'prune'], { containers: true }],
+  [['volume', 'prune'], { volumes: true }],
+  [['volume', 'prune', '-a'], { volumes: 'all' }],
 ])('%j asks, and prunes when the answer is yes', async (argv, options) => {
   const runtime = fakeRuntime();
   for (const input of ['n\n', '', 'yes please\n']) {

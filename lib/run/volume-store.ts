@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { StorePaths } from '../store/paths';
+
+/** volume.json: whose volume this is. */
+export interface VolumeDocument {
+  name: string;
+  /** ISO 8601. */
+  created: string;
+  labels: Record<string, string>;
+  anonymous: boolean;
+  /** The container that an anonymous one was made for, and that takes it along. */
+  owner?: string;
+}
+
+/** What is said of a volume when it is made. */
+export type NewVolume = Omit<VolumeDocument, 'created'>;
+
+/** Where the volume's files lie, which is what containers see. */
+export function volumeData(paths: StorePaths, name: string): string {
+  return join(paths.volume(name), '_data');
+}
+
+/**
+ * The volume is there; one that was there before stays what it was. Its data folder is 0755 as Docker's: what is in the container
+ * decides who may enter, and nobody gets past the 0700 of the data root from outside.
+ * @returns whether it was made
+ */
+export function ensureVolume(paths: StorePaths, { name, labels, anonymous, owner }: NewVolume): boolean {
+  const folder = paths.volume(name);
+  mkdirSync(volumeData(paths, name), { recursive: true, mode: 0o755 });
+  const content: VolumeDocument = {
+    name,
+    created: new Date().toISOString(),
+    labels,
+    anonymous,
+    ...(owner === undefined ? {} : { owner }),
+  };
+  // Whole or not at all, and of several who make it at once one only: a link, unlike a rename, replaces nothing.
+  const draft = join(folder, `.${randomBytes(6).toString('hex')}`);
+  writeFileSync(draft, JSON.stringify(content), { mode: 0o600 });
+  try {
+    linkSync(draft, documentOf(folder));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+      throw error;
+    }
+    return false;
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+/** Undefined when there is no such volume. One whose maker was killed before it could say anything of it has no labels. */
+export function readVolume(paths: StorePaths, name: string): VolumeDocument | undefined {
+  try {
+    return JSON.parse(readFileSync(documentOf(paths.volume(name)), 'utf8')) as VolumeDocument;
+  } catch {
+    const data = statSync(volumeData(paths, name), { throwIfNoEntry: false });
+    return data && { name, created: data.birthtime.toISOString(), labels: {}, anonymous: isAnonymous(name) };
+  }
+}
+
+/** All of them, by name. */
+export function listVolumes(paths: StorePaths): VolumeDocument[] {
+  try {
+    return readdirSync(paths.volumes)
+      .sort()
+      .flatMap((name) => readVolume(paths, name) ?? []);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return [];
+    }
+    throw error;
+  }
+}
+
+/** For whoever has the content lock: the volume is gone from its place. @returns where it lies now, to be removed */
+export function buryVolume(paths: StorePaths, name: string): string {
+  const grave = join(paths.temporary, randomBytes(12).toString('hex'));
+  renameSync(paths.volume(name), grave);
+  return grave;
+}
+
+/** The name that a volume gets which is given none. */
+export function anonymousName(): string {
+  return randomBytes(32).toString('hex');
+}
+
+function isAnonymous(name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name);
+}
+
+function documentOf(folder: string): string {
+  return join(folder, 'volume.json');
+}
