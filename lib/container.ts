@@ -4,10 +4,14 @@ import type { Image } from './image';
 import type { Attachment, ContainerProcess } from './run/container-process';
 import type { DiffEntry, DiffOptions } from './run/diff';
 import type { ExecResult, WaitResult } from './run/exec-result';
+import type { CopyResult } from './run/copy';
 import type {
+  ArchiveOptions,
   AttachOptions,
   ContainerHandle,
+  CopyOptions,
   ExportOptions,
+  ExtractOptions,
   RemoveOptions,
   StopOptions,
   WaitForOptions,
@@ -177,20 +181,27 @@ export class Container implements AsyncDisposable {
     throw notImplemented('container.update()', 'make a new container with the other limits');
   }
 
-  async copyTo(_source: string, _destination: string): Promise<void> {
-    throw notImplemented('container.copyTo()', 'give `files` or a bind mount at create');
+  /**
+   * A file or folder of this host is in the container, running or not, where `docker cp` would put it: into `destination` when that is a
+   * folder, else under that name. `source` ending in `/.` is the folder's contents.
+   */
+  async copyTo(source: string, destination: string, options: CopyOptions = {}): Promise<CopyResult> {
+    return this.#handle.copyTo(source, destination, options);
   }
 
-  async copyFrom(_source: string, _destination: string): Promise<void> {
-    throw notImplemented('container.copyFrom()', 'exec cat or tar in the container and keep its stdout');
+  /** The reverse: `source` is in the container, as its own processes see it. No device nodes are made on this host. */
+  async copyFrom(source: string, destination: string, options: CopyOptions = {}): Promise<CopyResult> {
+    return this.#handle.copyFrom(source, destination, options);
   }
 
-  async archive(_path: string): Promise<Readable> {
-    throw notImplemented('container.archive()', 'spawn tar in the container and read its stdout');
+  /** A file or folder of the container as a tar archive, whose names begin with its own. */
+  async archive(path: string, options: ArchiveOptions = {}): Promise<Readable> {
+    return this.#handle.archive(path, options);
   }
 
-  async extract(_path: string, _tar: NodeJS.ReadableStream): Promise<void> {
-    throw notImplemented('container.extract()', 'spawn tar in the container and write to its stdin');
+  /** The members of a tar archive (plain, gzip or zstd) are below `path`, a folder in the container. */
+  async extract(path: string, tar: NodeJS.ReadableStream, options: ExtractOptions = {}): Promise<void> {
+    return this.#handle.extract(path, tar, options);
   }
 
   /** What was changed in its files since it was made, running or not; not what is in volumes. */

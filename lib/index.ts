@@ -23,9 +23,13 @@ export type { ConnectOptions, CreateNetworkOptions, NetworkInspect } from './net
 export type { Attachment, ContainerProcess } from './run/container-process';
 export type { DiffEntry, DiffOptions } from './run/diff';
 export type { ExecResult, WaitResult } from './run/exec-result';
+export type { CopyResult } from './run/copy';
 export type {
+  ArchiveOptions,
   AttachOptions,
+  CopyOptions,
   ExportOptions,
+  ExtractOptions,
   RemoveOptions,
   StopOptions,
   WaitForOptions,

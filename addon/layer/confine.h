@@ -14,6 +14,7 @@ using Capabilities = std::initializer_list<unsigned>;
 // SYS_ADMIN is what trusted.* attributes ask for.
 constexpr Capabilities kToUnpack = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER,   CAP_FSETID,
                                     CAP_MKNOD, CAP_SETFCAP,      CAP_SYS_ADMIN};
+constexpr Capabilities kToDeposit = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_MKNOD, CAP_SETFCAP};
 constexpr Capabilities kToPack = {CAP_DAC_READ_SEARCH};
 
 // The process's root and working directory are `folder` for good, it can gain no rights by execve, and keeps no

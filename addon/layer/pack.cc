@@ -8,6 +8,7 @@
 #include <climits>
 #include <map>
 
+#include "layer/locate.h"
 #include "layer/metadata.h"
 #include "layer/name.h"
 #include "layer/pack_file.h"
@@ -18,7 +19,7 @@
 namespace layer {
 namespace {
 
-constexpr uint64_t kNoWayOut = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+constexpr uint64_t kNoWayOut = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
 // A name that is something else at every look has a container's whole attention.
 constexpr int kLooks = 4;
 
@@ -41,9 +42,13 @@ Entry describe(const struct stat& status, const std::string& path) {
 
 class Packer {
  public:
-  Packer(Output& output, const PackOptions& options) : output_(output), options_(options) {}
+  Packer(Output& output, const PackOptions& options)
+      : output_(output),
+        options_(options),
+        resolve_(options.mounts == PackOptions::Mounts::kLeftOut ? kNoWayOut | RESOLVE_NO_XDEV : kNoWayOut) {}
 
   sys::Result<void> root(int fd);
+  sys::Result<void> named(int parent, const std::string& name, const std::string& as);
   PackReport report();
 
  private:
@@ -61,12 +66,17 @@ class Packer {
   sys::Result<bool> hardlink(const struct stat& seen);
   void remember_links(const struct stat& seen);
   sys::Result<void> put(const Entry& entry);
+  // Not to be read, as it is no file of anybody's.
+  [[nodiscard]] bool is_closed(int fd) const {
+    return options_.mounts == PackOptions::Mounts::kFiles && is_kernel_files(fd);
+  }
   [[nodiscard]] sys::Error failed(int err = errno) const {
     return sys::errno_error("read tree", printable(path_), err);
   }
 
   Output& output_;
   const PackOptions& options_;
+  const uint64_t resolve_;
   PackReport report_;
   Warnings warnings_;
   std::string path_;  // of the entry in hand, relative to the root
@@ -118,11 +128,15 @@ sys::Result<Packer::Look> Packer::lost(int err) {
 
 sys::Result<Packer::Look> Packer::file(int parent, const std::string& name) {
   // Not blocking: a fifo may have come in its place.
-  const sys::Fd fd(sys::openat2(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, kNoWayOut));
+  const sys::Fd fd(sys::openat2(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, resolve_));
   if (!fd) return lost(errno);
   struct stat status = {};
   if (fstat(fd.get(), &status) != 0) return failed();
   if (!S_ISREG(status.st_mode)) return Look::kChanged;
+  if (is_closed(fd.get())) {
+    warnings_.add(printable(path_) + " left out: it is the kernel's");
+    return Look::kDone;
+  }
   Entry entry = describe(status, path_);
   entry.size = static_cast<uint64_t>(status.st_size);
   SYS_TRY(read_xattrs(fd.get(), entry, warnings_));
@@ -142,10 +156,11 @@ sys::Result<Packer::Look> Packer::file(int parent, const std::string& name) {
 }
 
 sys::Result<Packer::Look> Packer::folder(int parent, const std::string& name, const struct stat& seen) {
-  const sys::Fd fd(sys::openat2(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, kNoWayOut));
+  const sys::Fd fd(sys::openat2(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, resolve_));
   // Another mount's root: the folder is told of, what is mounted on it is not of this tree.
-  const bool elsewhere = !fd && errno == EXDEV;
+  bool elsewhere = !fd && errno == EXDEV;
   if (!fd && !elsewhere) return lost(errno);
+  elsewhere = elsewhere || is_closed(fd.get());
   struct stat status = seen;
   if (!elsewhere && fstat(fd.get(), &status) != 0) return failed();
   Entry entry = describe(status, path_);
@@ -242,11 +257,23 @@ sys::Result<void> Packer::contents(int fd) {
 sys::Result<void> Packer::root(int fd) {
   struct stat status = {};
   if (fstat(fd, &status) != 0) return failed();
-  Entry entry = describe(status, "./");
+  Entry entry = describe(status, path_.empty() ? "./" : path_);
   entry.type = EntryType::kDirectory;
   SYS_TRY(read_xattrs(fd, entry, warnings_));
   SYS_TRY(put(entry));
   return contents(fd);
+}
+
+sys::Result<void> Packer::named(int parent, const std::string& name, const std::string& as) {
+  path_ = as;
+  struct stat status = {};
+  if (!name.empty() && fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return failed();
+  if (!name.empty() && !as.empty()) return member(parent, name);
+  const sys::Fd fd(
+      sys::openat2(parent, name.empty() ? "." : name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, kNoWayOut));
+  if (!fd) return failed();
+  if (is_closed(fd.get())) return failed(EACCES);
+  return root(fd.get());
 }
 
 PackReport Packer::report() {
@@ -259,6 +286,14 @@ PackReport Packer::report() {
 sys::Result<PackReport> pack(int root, Output& output, const PackOptions& options) {
   Packer packer(output, options);
   SYS_TRY(packer.root(root));
+  SYS_TRY(output.zeros(kTrailerSize));
+  return packer.report();
+}
+
+sys::Result<PackReport> pack_member(int parent, const std::string& name, const std::string& as, Output& output,
+                                    const PackOptions& options) {
+  Packer packer(output, options);
+  SYS_TRY(packer.named(parent, name, as));
   SYS_TRY(output.zeros(kTrailerSize));
   return packer.report();
 }

@@ -15,6 +15,8 @@ namespace layer {
 
 struct PackOptions {
   uint32_t depth = 1024;  // folders in each other, as unpacking allows them; more is an error
+  // Other mounts: left out, their folders empty; entered, but for the kernel's own file systems; or entered, all.
+  enum class Mounts { kLeftOut, kFiles, kAll } mounts = Mounts::kLeftOut;
 };
 
 struct PackReport {
@@ -30,5 +32,10 @@ struct PackReport {
 // output. Steps of errors: "read tree", whose path is the entry's; "limit"; "write". Device nodes that an attacker puts
 // in a file's place are opened unless the root's mount is nodev.
 sys::Result<PackReport> pack(int root, Output& output, const PackOptions& options = {});
+
+// The same of `name` in the folder `parent`, or of the folder itself where it is empty. `as` is what it is called in
+// the archive, and empty for "./", which only a folder can be. That there is nothing of the name is the error ENOENT.
+sys::Result<PackReport> pack_member(int parent, const std::string& name, const std::string& as, Output& output,
+                                    const PackOptions& options);
 
 }  // namespace layer

@@ -82,6 +82,16 @@ void Container::start(Done done) {
   launch();
 }
 
+void Container::restart_is_due() {
+  restart_due_ = restarts_held_;
+  if (!restarts_held_) launch();
+}
+
+void Container::hold_restarts(bool held) {
+  restarts_held_ = held;
+  if (!held && std::exchange(restart_due_, false) && phase_ == Phase::kWaiting) launch();
+}
+
 void Container::launch() {
   loop_.cancel(restart_timer_);
   phase_ = Phase::kStarting;
@@ -303,7 +313,7 @@ void Container::record_exit(int code, int signal) {
   state_.status = delay_ms ? Status::kRestarting : Status::kStopped;
   if (delay_ms) {
     phase_ = Phase::kWaiting;
-    restart_timer_ = loop_.after(*delay_ms, [this] { launch(); });
+    restart_timer_ = loop_.after(*delay_ms, [this] { restart_is_due(); });
   }
   publish();
   // Nobody needs to wait for the kernel to take down an empty one.

@@ -63,6 +63,10 @@ class Container {
   // Starting, running, paused, or about to be started again.
   [[nodiscard]] bool active() const { return phase_ != Phase::kIdle; }
   [[nodiscard]] bool running() const { return phase_ == Phase::kRunning; }
+  // Nothing of it runs, nor is about to be started at this moment.
+  [[nodiscard]] bool resting() const { return phase_ == Phase::kIdle || phase_ == Phase::kWaiting; }
+  // While held it is not restarted by its policy; one that falls due comes then.
+  void hold_restarts(bool held);
   [[nodiscard]] bool is_child(pid_t pid) const { return pid == init_.pid || network_.is_child(pid); }
   [[nodiscard]] const State& state() const { return state_; }
   [[nodiscard]] const Config& config() const { return config_; }
@@ -76,6 +80,7 @@ class Container {
   enum class Phase { kIdle, kStarting, kRunning, kWaiting };
 
   void launch();
+  void restart_is_due();
   sys::Result<void> begin_start();
   void on_sync();
   sys::Result<void> advance();
@@ -109,6 +114,8 @@ class Container {
   Loop::Timer stop_timer_ = 0;
   RestartPolicy restart_;
   Loop::Timer restart_timer_ = 0;
+  bool restarts_held_ = false;
+  bool restart_due_ = false;
   int64_t started_ms_ = 0;
   Loop::Timer lost_timer_ = 0;
   uint64_t lost_before_ = 0;  // in the log of earlier supervisors

@@ -47,7 +47,8 @@ sys::Result<JoinTarget> ask_for_target(const std::string& path, Wanted wanted) {
   JsonText hello;
   JsonText request;
   request.put("id", 1).put("op", "join");
-  if (wanted == Wanted::kFiles) request.put("stopped", true);
+  if (wanted != Wanted::kRunning) request.put("stopped", true);
+  if (wanted == Wanted::kWriting) request.put("write", true);
   const std::string question = encode_frame(FrameType::kClientHello, hello.put("version", kProtocolVersion).text()) +
                                encode_frame(FrameType::kRequest, request.text());
   SYS_TRY(sys::write_all(socket->get(), question));
@@ -60,9 +61,10 @@ sys::Result<JoinTarget> ask_for_target(const std::string& path, Wanted wanted) {
     const FrameReader::Next next = reader.next(frame);
     if (next == FrameReader::Next::kBroken) return sys::error("join", "what arrived is not a frame", EPROTO);
     if (next == FrameReader::Next::kFrame) {
-      if (static_cast<FrameType>(frame.type) == FrameType::kReply)
-        return parse_reply(frame.payload, std::move(fds), wanted);
-      continue;
+      if (static_cast<FrameType>(frame.type) != FrameType::kReply) continue;
+      auto target = parse_reply(frame.payload, std::move(fds), wanted);
+      if (target && wanted == Wanted::kWriting) target->connection = std::move(*socket);
+      return target;
     }
     auto received = sys::receive_fds(socket->get(), data, sizeof data);
     if (!received) return received.take_failure();

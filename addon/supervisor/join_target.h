@@ -14,14 +14,15 @@ struct JoinTarget {
   jail::Target target;  // without a pidfd when the container doesn't run
   sys::Fd lock;         // the container's: what we do in its upper folder counts as its own doing
   std::vector<sys::Fd> cgroup_folders;
+  sys::Fd connection;  // of kWriting: the container isn't started for as long as it is open
   std::string bundle;
   std::string id;
   std::string seccomp_filter;
 };
 
 // Whom a target is wanted of: running processes, to be joined by another, or also those that are paused or not there,
-// only to look at the files.
-enum class Wanted { kRunning, kFiles };
+// to look at the files, or to change them, which one alone does at a time where the container doesn't run.
+enum class Wanted { kRunning, kFiles, kWriting };
 
 // Blocks until the supervisor that listens on `socket` has answered. A container in another state than wanted is an
 // error.

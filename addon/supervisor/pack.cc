@@ -1,11 +1,14 @@
 #include "layer/pack.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "layer/confine.h"
 #include "layer/diff.h"
+#include "layer/locate.h"
 #include "supervisor/byte_text.h"
+#include "supervisor/file_root.h"
 #include "supervisor/handshake.h"
 #include "supervisor/json_text.h"
 #include "supervisor/modes.h"
@@ -26,6 +29,9 @@ struct Wish {
   std::string bundle;
   std::string socket;
   std::optional<RootlessConfig> ids;
+  std::string path;  // of the thing in the tree that is wanted
+  std::string as;    // what it is called in the archive
+  bool follow = false;
 };
 
 sys::Result<Wish> parse_wish(const Request& request) {
@@ -35,6 +41,9 @@ sys::Result<Wish> parse_wish(const Request& request) {
   wish.bundle = reader.text(&request.document, "bundle");
   wish.socket = reader.text(&request.document, "socket");
   wish.ids = parse_rootless(reader, &request.document);
+  wish.path = reader.text(&request.document, "path");
+  wish.as = reader.text(&request.document, "as");
+  wish.follow = reader.flag(&request.document, "follow");
   SYS_TRY(reader.done());
   return wish;
 }
@@ -45,19 +54,28 @@ sys::Result<PackRoot> open_root(const Wish& wish) {
   return wish.bundle.empty() ? open_folder_root(wish.folder, wish.ids) : open_container_root(wish.bundle, wish.socket);
 }
 
-void announce() {
+void announce(bool folder) {
   JsonText event;
-  (void)sys::write_all(kControlFd, encode_frame(FrameType::kEvent, event.put("event", "opened").text())).ok();
+  event.put("event", "opened").put("folder", folder);
+  (void)sys::write_all(kControlFd, encode_frame(FrameType::kEvent, event.text())).ok();
 }
 
 // What is read from here on is a container's, or anybody's; whoever asked may read it from fd 1.
-sys::Result<void> begin_reading(int root) {
+sys::Result<void> begin_reading(int root, bool folder = true) {
   SYS_TRY(layer::confine(root, layer::kToPack));
   SYS_TRY(end_with_control());
-  announce();
+  announce(folder);
   // Fewer turns of the reader's event loop; a user may have used up what he has for pipes.
   (void)fcntl(kOutputFd, F_SETPIPE_SZ, kPipeSize);
   return {};
+}
+
+std::string report_text(const layer::PackReport& report, uint64_t size) {
+  JsonText json;
+  json.put("size", size).put("entries", report.entries).put("sockets", report.sockets);
+  json.put("vanished", report.vanished).put("changed", report.changed);
+  json.put_raw("warnings", byte_array(report.warnings));
+  return json.text();
 }
 
 sys::Result<std::string> pack(const Wish& wish) {
@@ -69,11 +87,39 @@ sys::Result<std::string> pack(const Wish& wish) {
   auto report = layer::pack(root->folder.get(), output);
   if (!report) return report.take_failure();
   SYS_TRY(output.finish());
-  JsonText json;
-  json.put("size", output.size()).put("entries", report->entries).put("sockets", report->sockets);
-  json.put("vanished", report->vanished).put("changed", report->changed);
-  json.put_raw("warnings", byte_array(report->warnings));
-  return json.text();
+  return report_text(*report, output.size());
+}
+
+// One thing of a container as its processes see it; of this host where no container is named.
+sys::Result<std::string> archive(const Wish& wish) {
+  FileRoot files;
+  if (wish.bundle.empty()) {
+    files.root.reset(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!files.root) return sys::errno_error("open tree", "/");
+  } else {
+    auto opened = open_file_root(wish.bundle, wish.socket, Access::kRead);
+    if (!opened) return opened.take_failure();
+    files = std::move(*opened);
+  }
+  auto located = layer::locate(files.root.get(), wish.path, wish.follow);
+  if (!located) return located.take_failure();
+  struct stat status {};
+  const bool is_root = located->name.empty();
+  if (!is_root && fstatat(located->parent.get(), located->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return sys::errno_error("find", wish.path);
+  const bool folder = is_root || S_ISDIR(status.st_mode);
+  // "/etc/passwd/" and "/etc/passwd/.", as the kernel has it.
+  if (!folder && (wish.path.ends_with('/') || wish.path.ends_with("/.")))
+    return sys::errno_error("find", wish.path, ENOTDIR);
+  SYS_TRY(begin_reading(files.root.get(), folder));
+  layer::Output output(kOutputFd);
+  SYS_TRY(output.start());
+  layer::PackOptions options;
+  options.mounts = wish.bundle.empty() ? layer::PackOptions::Mounts::kAll : layer::PackOptions::Mounts::kFiles;
+  auto report = layer::pack_member(located->parent.get(), located->name, wish.as, output, options);
+  if (!report) return report.take_failure();
+  SYS_TRY(output.finish());
+  return report_text(*report, output.size());
 }
 
 // One change: its letter and its path, ended by a zero, which no path has.
@@ -112,7 +158,8 @@ sys::Result<std::string> carry_out(const Request& request) {
   if (!wish) return wish.take_failure();
   if (request.op == "pack") return pack(*wish);
   if (request.op == "diff") return diff(*wish);
-  return sys::error("pack", "the only requests are pack and diff", EPROTO);
+  if (request.op == "archive") return archive(*wish);
+  return sys::error("pack", "the only requests are pack, archive and diff", EPROTO);
 }
 
 }  // namespace

@@ -133,7 +133,28 @@ Container::Done Server::answer_later(Connection& connection, int64_t id) {
   };
 }
 
+bool Server::being_written() const {
+  const Client writer = writer_.lock();
+  return writer && writer->open();
+}
+
+void Server::run_waiting() {
+  if (container_ == nullptr || being_written()) return;
+  while (!waiting_.empty() && !being_written()) {
+    const auto next = std::move(waiting_.front());
+    waiting_.pop_front();
+    next();
+  }
+  if (!being_written()) container_->hold_restarts(false);
+}
+
 void Server::handle_start(Connection& connection, int64_t id) {
+  if (being_written()) {
+    waiting_.push_back([this, client = connection.weak_from_this(), id] {
+      if (const Client strong = client.lock()) handle_start(*strong, id);
+    });
+    return;
+  }
   container_->start([this, client = connection.weak_from_this(), id](const sys::Error* failure) {
     const Client strong = client.lock();
     if (!strong) return;
@@ -204,10 +225,32 @@ void Server::on_stdin(Connection& connection, std::string_view data) {
 // the files of a container that does not run gets the lock alone.
 void Server::handle_join(Connection& connection, const Request& request) {
   sys::JsonReader reader("join");
-  const bool running = container_->running();
-  if (!running && !reader.flag(&request.document, "stopped")) {
+  if (reader.flag(&request.document, "write")) return admit_writer(connection, request.id);
+  if (!container_->running() && !reader.flag(&request.document, "stopped")) {
     return connection.reply_error(request.id, sys::error("join", "the container is not running", ESRCH));
   }
+  answer_join(connection, request.id);
+}
+
+void Server::admit_writer(Connection& connection, int64_t id) {
+  if (!container_->running()) {
+    // Halfway through its start: whoever asks again finds it running, or ended.
+    if (!container_->resting())
+      return connection.reply_error(id, sys::error("join", "the container is just being started", ESRCH));
+    if (being_written()) {
+      waiting_.push_back([this, client = connection.weak_from_this(), id] {
+        if (const Client strong = client.lock()) admit_writer(*strong, id);
+      });
+      return;
+    }
+    writer_ = connection.weak_from_this();
+    container_->hold_restarts(true);
+  }
+  answer_join(connection, id);
+}
+
+void Server::answer_join(Connection& connection, int64_t id) {
+  const bool running = container_->running();
   const Config& config = container_->config();
   std::vector<int> fds;
   if (running) fds.push_back(container_->init().pidfd.get());
@@ -220,7 +263,7 @@ void Server::handle_join(Connection& connection, const Request& request) {
       .put("rootless", config.spec.rootless);
   const bool paused = container_->state().status == Status::kPaused;
   json.put("seccompFilter", config.seccomp_filter).put("status", !running ? "stopped" : paused ? "paused" : "running");
-  connection.reply(request.id, json.text(), fds);
+  connection.reply(id, json.text(), fds);
 }
 
 void Server::handle_remove(Connection& connection, const Request& request) {
@@ -318,6 +361,7 @@ void Server::on_closed(Connection& connection) {
   // Not now: somewhere up the stack it may still be in use.
   loop_.after(0, [this] {
     std::erase_if(clients_, [](const Client& client) { return !client->open(); });
+    run_waiting();
     consider();
   });
 }

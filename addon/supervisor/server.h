@@ -1,6 +1,8 @@
 // The clients of one supervisor: what they ask, what they are told, and what the lifelines among them decide.
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,8 +58,14 @@ class Server {
   void handle_attach(Connection& connection, const Request& request);
   void handle_join(Connection& connection, const Request& request);
   void handle_release(Connection& connection, const Request& request);
+  void admit_writer(Connection& connection, int64_t id);
+  void answer_join(Connection& connection, int64_t id);
   void handle_remove(Connection& connection, const Request& request);
   void handle_rename(Connection& connection, const Request& request);
+
+  // Somebody changes the files of a container that doesn't run: a start, and others who want to, wait for him.
+  [[nodiscard]] bool being_written() const;
+  void run_waiting();
 
   void send_log_event(Connection& connection);
   [[nodiscard]] bool held() const;
@@ -75,6 +83,8 @@ class Server {
   std::vector<Client> clients_;
   std::vector<std::pair<std::weak_ptr<Connection>, int64_t>> removal_requests_;
   std::vector<std::weak_ptr<Connection>> behind_;  // have not read their last `log` event yet
+  std::weak_ptr<Connection> writer_;
+  std::deque<std::function<void()>> waiting_;  // for the writer's end
   Loop::Timer log_timer_ = 0;
   bool removing_ = false;       // it ends now, and everything of it goes
   bool shutting_down_ = false;  // it ends now, and its folders stay

@@ -11,6 +11,7 @@
 #include "layer/squash.h"
 #include "layer/unpack.h"
 #include "supervisor/byte_text.h"
+#include "supervisor/extract.h"
 #include "supervisor/findings.h"
 #include "supervisor/handshake.h"
 #include "supervisor/json_text.h"
@@ -146,12 +147,13 @@ sys::Result<std::string> squash(const rapidjson::Document& document) {
 }
 
 sys::Result<std::string> carry_out(const Request& request) {
+  if (request.op == "extract") return extract(request);
   if (request.op == "unpack") return unpack(request.document);
   if (request.op == "mend") return mend(request.document);
   if (request.op == "squash") return squash(request.document);
   if (request.op == "inflate") return inflate(request.document);
   if (request.op == "compare") return compare(request.document);
-  return sys::error("unpack", "the only requests are unpack, mend, squash, inflate and compare", EPROTO);
+  return sys::error("unpack", "the only requests are unpack, extract, mend, squash, inflate and compare", EPROTO);
 }
 
 }  // namespace
@@ -162,7 +164,8 @@ int unpack_mode() {
   auto first = read_first_request(kControlFd);
   if (!first) return 1;
   const Request& request = first->request;
-  auto started = end_with_control();
+  // What it writes in is not removed when it fails: it ends in its own way.
+  auto started = request.op == "extract" ? sys::Result<void>() : end_with_control();
   auto result = started ? carry_out(request) : sys::Result<std::string>(started.take_failure());
   if (result) {
     reply_now(kControlFd, request.id, *result);

@@ -24,13 +24,15 @@ void yield_to_program() {
   (void)setpriority(PRIO_PROCESS, 0, kNice);
 }
 
-sys::Result<void> end_with_control() {
+sys::Result<void> end_with_control(std::function<void()> before) {
   // Not joined: it waits for as long as the process lives.
   auto* watcher = new layer::Thread;
-  return watcher->start([] {
+  return watcher->start([before = std::move(before)] {
     for (;;) {
       pollfd control{kControlFd, POLLRDHUP, 0};
-      if (poll(&control, 1, -1) > 0 && (control.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) _exit(1);
+      if (poll(&control, 1, -1) <= 0 || (control.revents & (POLLRDHUP | POLLHUP | POLLERR)) == 0) continue;
+      if (before) before();
+      _exit(1);
     }
   });
 }

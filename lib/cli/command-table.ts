@@ -35,6 +35,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   rm: { summary: 'remove containers', load: () => require('./commands/rm') as CommandModule },
   top: { summary: "show a container's processes", load: () => require('./commands/top') as CommandModule },
+  cp: {
+    summary: 'copy files into and out of containers',
+    load: () => require('./commands/cp') as CommandModule,
+  },
   diff: {
     summary: "show what was changed in a container's files",
     load: () => require('./commands/diff') as CommandModule,
@@ -77,7 +81,6 @@ export const notYet: Readonly<Record<string, string>> = {
   build: 'build with `buildah bud` or `docker build`, push to a registry, and pull it from there',
   commit: 'build the image with buildah and pull it',
   compose: 'start the services from a program, or one by one with `dinghy run`',
-  cp: '`dinghy exec NAME tar c PATH` gives files on stdout; a bind mount (-v) shares a folder',
   network: 'containers on the default network reach each other by address',
   stats: "read the files of the container's cgroup",
   update: 'make a new container with the other limits',

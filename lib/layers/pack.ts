@@ -1,19 +1,18 @@
 import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 
-import { DinghyError } from '../errors';
 import { closeFd, pipe } from '../native/binding';
 import type { ControlConnection } from '../native/control';
-import { errnoName, systemError } from '../native/errno';
-import type { ProtocolError, Reply } from '../native/protocol';
+import type { Reply } from '../native/protocol';
 import { startTask } from '../native/task';
 import { abortable, abortError, onAbort, throwIfAborted } from '../util/abort';
+import { fileError } from './file-error';
 import { processEnd } from './process';
 
 export interface PackOptions {
   /** A request of the binary's pack mode. Default: `pack`, a tar archive. */
-  op?: 'pack' | 'diff';
-  /** What to pack, in the words of the binary's pack mode: `{folder, rootless?}` or `{bundle, socket?}`. */
+  op?: 'pack' | 'archive' | 'diff';
+  /** What to pack, in the words of the binary's pack mode: `{folder, rootless?}`, `{bundle, socket?}`, and for `archive` a `path`. */
   fields: Record<string, unknown>;
   /** The beginning of every error's message: `cannot export container web`. */
   doing: string;
@@ -103,7 +102,7 @@ class PackStream extends Readable {
 
   #check(reply: Reply): void {
     if (!reply.ok) {
-      throw packError(reply.error, this.#options.doing);
+      throw fileError(reply.error, this.#options.doing);
     }
   }
 }
@@ -124,15 +123,4 @@ function startPack(onOpened: () => void): { source: Socket; pid: number; control
   } finally {
     closeFd(writeEnd);
   }
-}
-
-function packError({ step, errno, message, path }: ProtocolError, doing: string): DinghyError {
-  const ended = step === 'join' || step === 'connect' || (step === 'setns' && errnoName(errno) === 'ESRCH');
-  return new DinghyError({
-    code: ended ? 'ERR_CONTAINER_NOT_RUNNING' : 'ERR_ARCHIVE',
-    message: `${doing}: ${step}: ${message}${path ? ` (${path})` : ''}`,
-    step,
-    ...(path ? { details: { path } } : {}),
-    ...(errno > 0 ? { cause: systemError(errno, step, path) } : {}),
-  });
 }

@@ -10,14 +10,14 @@ import { abortError, Ending, onAbort, sleep, throwIfAborted } from '../util/abor
 import { unpackLimitNames } from './unpack-limits';
 
 export interface LayerProcessOptions {
-  op: 'unpack' | 'mend' | 'squash' | 'inflate' | 'compare';
+  op: 'unpack' | 'extract' | 'mend' | 'squash' | 'inflate' | 'compare';
   fields: Record<string, unknown>;
   /** Written to the process's stdin, at its pace. */
   input: AsyncIterable<Buffer> | Iterable<Buffer>;
   /** Its stdout; stays open here. */
   outputFd?: number;
-  /** Passed on to the process, so that the folder stays locked while it writes there. */
-  lockFd: number;
+  /** Passed on to the process, so that the folder stays locked while it writes there; `extract` asks for its container's. */
+  lockFd?: number;
   onEvent?: (event: ControlEvent) => void;
   signal?: AbortSignal;
 }
@@ -42,7 +42,7 @@ export async function runLayerProcess(options: LayerProcessOptions): Promise<Lay
   try {
     task = startTask('unpack', {
       stdio: [theirs, options.outputFd ?? null, null],
-      extraFds: [options.lockFd],
+      extraFds: options.lockFd === undefined ? [] : [options.lockFd],
       ...(options.onEvent ? { onEvent: options.onEvent } : {}),
     });
   } catch (error) {

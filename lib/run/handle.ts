@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 
 import type { Attachment, ContainerProcess } from './container-process';
+import type { CopyResult } from './copy';
 import type { DiffEntry, DiffOptions } from './diff';
 import type { ExecResult, WaitResult } from './exec-result';
 import type { ContainerInspect } from './inspect';
@@ -43,6 +44,24 @@ export interface AttachOptions {
   signal?: AbortSignal;
 }
 
+export interface CopyOptions {
+  /** Owners, set-id bits and attributes stay as they are, as far as this user may. Else what is copied is the container's root's, or yours. */
+  archive?: boolean;
+  /** A link that is the source is copied as what it leads to. */
+  followLinks?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface ArchiveOptions {
+  followLinks?: boolean;
+  /** Destroys the stream. */
+  signal?: AbortSignal;
+}
+
+export interface ExtractOptions {
+  signal?: AbortSignal;
+}
+
 export interface ExportOptions {
   /** Destroys the stream. */
   signal?: AbortSignal;
@@ -72,5 +91,9 @@ export interface ContainerHandle {
   port(port: number | string): Promise<PortBinding>;
   top(): Promise<TopProcess[]>;
   diff(options: DiffOptions): Promise<DiffEntry[]>;
+  copyTo(source: string, destination: string, options: CopyOptions): Promise<CopyResult>;
+  copyFrom(source: string, destination: string, options: CopyOptions): Promise<CopyResult>;
+  archive(path: string, options: ArchiveOptions): Promise<Readable>;
+  extract(path: string, tar: NodeJS.ReadableStream, options: ExtractOptions): Promise<void>;
   export(options: ExportOptions): Promise<Readable>;
 }

@@ -3,15 +3,27 @@ import type { Readable } from 'node:stream';
 import { LogAttachment } from './attach';
 import type { Attachment, ContainerProcess } from './container-process';
 import type { ContainerControl } from './container-control';
+import {
+  archivePath,
+  copyFromContainer,
+  type CopyResult,
+  type CopySettings,
+  copyToContainer,
+  extractArchive,
+} from './copy';
+import { containerPath, containerSource, hostPath, hostSource } from './copy-paths';
 import { type DiffEntry, diffContainer, type DiffOptions } from './diff';
 import { armDeadline, execInContainer } from './exec';
 import { execOptionNames, settleCollect, settleSpawn } from './exec-options';
 import type { ExecResult, WaitResult } from './exec-result';
 import { exportContainer } from './export';
 import type {
+  ArchiveOptions,
   AttachOptions,
   ContainerHandle,
+  CopyOptions,
   ExportOptions,
+  ExtractOptions,
   RemoveOptions,
   StopOptions,
   WaitForOptions,
@@ -30,7 +42,7 @@ import { observe, type PortBinding } from './state';
 import { topContainer } from './top';
 import { settleConditions, waitForConditions } from './wait-for';
 import type { WaitCondition } from './wait-condition';
-import { checkBoolean, checkChoice, checkDuration, checkOptions, checkSignal } from '../util/checks';
+import { checkBoolean, checkChoice, checkDuration, checkOptions, checkSignal, invalidOption } from '../util/checks';
 
 const waitConditions = ['not-running', 'next-exit', 'removed'] as const;
 
@@ -160,6 +172,28 @@ export class LiveContainer implements ContainerHandle {
     return diffContainer(this.control, signal === undefined ? {} : { signal: checkSignal('signal', signal) });
   }
 
+  async copyTo(source: string, destination: string, options: CopyOptions): Promise<CopyResult> {
+    const settings = settleCopy('copyTo', options);
+    const from = hostSource('source', source);
+    return copyToContainer(this.control, from, containerPath('destination', destination), settings);
+  }
+
+  async copyFrom(source: string, destination: string, options: CopyOptions): Promise<CopyResult> {
+    const settings = settleCopy('copyFrom', options);
+    const from = containerSource('source', source);
+    return copyFromContainer(this.control, from, hostPath('destination', destination), settings);
+  }
+
+  async archive(path: string, options: ArchiveOptions): Promise<Readable> {
+    const settings = settleCopy('archive', options, ['followLinks', 'signal']);
+    return archivePath(this.control, containerSource('path', path), settings);
+  }
+
+  async extract(path: string, tar: NodeJS.ReadableStream, options: ExtractOptions): Promise<void> {
+    const { signal } = settleCopy('extract', options, ['signal']);
+    await extractArchive(this.control, containerPath('path', path), bytesOf('tar', tar), signal);
+  }
+
   async export(options: ExportOptions): Promise<Readable> {
     const { signal } = checkOptions('export', options, ['signal']);
     return exportContainer(this.control, signal === undefined ? {} : { signal: checkSignal('signal', signal) });
@@ -182,4 +216,28 @@ function settleStop(where: string, options: StopOptions): StopOptions {
     ...(timeoutMs === undefined ? {} : { timeoutMs: checkDuration('timeoutMs', timeoutMs) }),
     ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
   };
+}
+
+const copyOptionNames = ['archive', 'followLinks', 'signal'] as const;
+
+function settleCopy(where: string, options: object, known: readonly string[] = copyOptionNames): CopySettings {
+  const { archive, followLinks, signal } = checkOptions(where, options, known);
+  return {
+    archive: archive === undefined ? false : checkBoolean('archive', archive),
+    followLinks: followLinks === undefined ? false : checkBoolean('followLinks', followLinks),
+    ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
+  };
+}
+
+/** @throws ERR_INVALID_OPTION for what can't be read */
+function bytesOf(option: string, stream: unknown): AsyncIterable<Buffer> {
+  const readable = stream as AsyncIterable<Buffer | string> | null | undefined;
+  if (typeof readable?.[Symbol.asyncIterator] !== 'function') {
+    throw invalidOption(option, stream, 'must be a stream of bytes');
+  }
+  return (async function* () {
+    for await (const chunk of readable) {
+      yield typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    }
+  })();
 }

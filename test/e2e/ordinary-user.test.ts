@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { Bench, dinghyAs, type Ended } from '../support/e2e';
@@ -71,6 +71,28 @@ test('export, running and not, and import of the archive and of a folder', () =>
   expect(dinghy('import', folder, 'folder:1')).toMatchObject({ status: 0, stderr: '' });
   const cat = dinghy('run', '--rm', '--network', 'none', 'folder:1', '/bin/cat', '/mine');
   expect(cat).toMatchObject({ status: 0, stdout: 'of a folder\n' });
+});
+
+test('cp both ways, running and not; diff and top', () => {
+  const home = env['HOME']!;
+  writeFileSync(join(home, 'note'), 'of the user\n');
+  const run = ['run', '-d', '--name', 'mine', '--network', 'none', '-v', '/data', 'busybox:1', 'sleep', '60'];
+  expect(dinghy(...run)).toMatchObject({ status: 0, stderr: '' });
+  for (const state of ['running', 'exited']) {
+    if (state === 'exited') expect(dinghy('stop', '-t', '0', 'mine').status).toBe(0);
+    else expect(dinghy('top', 'mine').stdout).toMatch(/ sleep 60\n$/);
+    for (const place of ['/', '/data']) {
+      expect(dinghy('cp', join(home, 'note'), `mine:${place}`)).toEqual({ status: 0, stdout: '', stderr: '' });
+      const back = join(home, `back-${state}`);
+      expect(dinghy('cp', `mine:${place}/note`, back)).toEqual({ status: 0, stdout: '', stderr: '' });
+      expect(readFileSync(back, 'utf8')).toBe('of the user\n');
+      expect(statSync(back).uid).toBe(uid);
+    }
+    expect(dinghy('diff', 'mine').stdout).toBe('A /data\nA /note\n');
+  }
+  expect(dinghy('start', 'mine').status).toBe(0);
+  expect(dinghy('exec', 'mine', 'stat', '-c', '%u %n', '/note', '/data/note').stdout).toBe('0 /note\n0 /data/note\n');
+  expect(dinghy('rm', '-f', '-v', 'mine').status).toBe(0);
 });
 
 test('a network is refused with the reason and the cure', () => {

@@ -1,0 +1,216 @@
+import type { Readable } from 'node:stream';
+
+import { DinghyError, isDinghyError } from '../errors';
+import { fileError } from '../layers/file-error';
+import { processEnd, runLayerProcess } from '../layers/process';
+import { closeFd, pipe } from '../native/binding';
+import type { Reply } from '../native/protocol';
+import { startTask, type Task } from '../native/task';
+import { abortError, onAbort, sleep, throwIfAborted } from '../util/abort';
+import type { ContainerControl } from './container-control';
+import type { CopySource } from './copy-paths';
+import { readContainer } from './export';
+import type { SupervisorLink } from './supervisor-link';
+
+export interface CopySettings {
+  /** Owners, set-id bits and attributes stay as they are. */
+  archive: boolean;
+  /** A link that is the source is copied as what it leads to. */
+  followLinks: boolean;
+  signal?: AbortSignal;
+}
+
+export interface CopyResult {
+  /** Of the archive that it went as: what is copied, and half a kilobyte for each file. */
+  bytes: number;
+  /** What was left out, in words: devices, attributes that the other side can't have. */
+  warnings: string[];
+}
+
+const attempts = 20;
+
+/**
+ * What is at `source` on this host is in the container, where `docker cp` would put it.
+ * @throws ERR_FILE_NOT_FOUND, ERR_FILE_TYPE, ERR_READ_ONLY, ERR_NO_SPACE, ERR_ARCHIVE, ERR_CONTAINER_NOT_FOUND, ABORT_ERR
+ */
+export async function copyToContainer(
+  control: ContainerControl,
+  source: CopySource,
+  destination: string,
+  settings: CopySettings,
+): Promise<CopyResult> {
+  const owner = settings.archive ? 'kept' : 'root';
+  return withContainer(control, settings.signal, (there, link) =>
+    copy(control, link, {
+      from: { path: source.path, source },
+      to: { ...there, path: destination, owners: owner, plain: !settings.archive },
+      doing: `cannot copy ${source.path} to ${control.record.name}:${destination}`,
+      settings,
+    }),
+  );
+}
+
+/** The reverse. What comes is whatever the container has: nothing but what is below the destination can be touched. */
+export async function copyFromContainer(
+  control: ContainerControl,
+  source: CopySource,
+  destination: string,
+  settings: CopySettings,
+): Promise<CopyResult> {
+  const owners = settings.archive ? 'kept' : 'own';
+  return withContainer(control, settings.signal, (there, link) =>
+    copy(control, link, {
+      from: { ...there, path: source.path, source },
+      to: { path: destination, owners, plain: !settings.archive },
+      doing: `cannot copy ${control.record.name}:${source.path} to ${destination}`,
+      settings,
+    }),
+  );
+}
+
+/** The tar archive of a path, as `docker cp NAME:PATH -` gives it. */
+export async function archivePath(
+  control: ContainerControl,
+  source: CopySource,
+  { followLinks, signal }: Omit<CopySettings, 'archive'>,
+): Promise<Readable> {
+  const fields = { path: source.path, as: source.contents ? '' : source.name, follow: followLinks || source.entered };
+  const doing = `cannot archive ${control.record.name}:${source.path}`;
+  return readContainer(control, { op: 'archive', fields, doing, signal });
+}
+
+/** The archive's members are below `path`, a folder in the container, with the owners that the archive says. */
+export async function extractArchive(
+  control: ContainerControl,
+  path: string,
+  tar: AsyncIterable<Buffer>,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const doing = `cannot extract into ${control.record.name}:${path}`;
+  return withContainer(control, signal, async (there, link) => {
+    const reply = await runLayerProcess({ op: 'extract', fields: { ...there, path }, input: tar, signal });
+    if (!reply.ok) {
+      throw fileError(reply.error, doing);
+    }
+    await stillThere(control, link, doing);
+    return reply['warnings'] as string[];
+  });
+}
+
+type Place = { bundle: string; socket: string };
+
+/** Its supervisor serves it meanwhile, which lends its lock and starts it not before a writer is done. */
+async function withContainer<T>(
+  control: ContainerControl,
+  signal: AbortSignal | undefined,
+  work: (place: Place, link: SupervisorLink) => Promise<T>,
+): Promise<T> {
+  const { bundle, socket } = control.places;
+  for (let attempt = 1; ; attempt++) {
+    throwIfAborted(signal);
+    const link = await control.connectOrLaunch();
+    try {
+      await control.opened(); // a new one listens only then
+      return await work({ bundle, socket }, link);
+    } catch (error) {
+      // It started or ended between the question and the way in.
+      const changing = isDinghyError(error) && error.code === 'ERR_CONTAINER_NOT_RUNNING';
+      if (!changing || attempt === attempts) {
+        throw error;
+      }
+      await sleep(10, signal);
+    } finally {
+      link.close();
+    }
+  }
+}
+
+interface Copy {
+  from: { bundle?: string; socket?: string; path: string; source: CopySource };
+  to: { bundle?: string; socket?: string; path: string; owners: string; plain: boolean };
+  doing: string;
+  settings: CopySettings;
+}
+
+// The bytes go from one process to the other through a pipe; this one only waits.
+async function copy(
+  control: ContainerControl,
+  link: SupervisorLink,
+  { from, to, doing, settings }: Copy,
+): Promise<CopyResult> {
+  const { signal, followLinks } = settings;
+  const { source, ...place } = from;
+  const tasks: Task[] = [];
+  const release = onAbort(signal, () => tasks.forEach((task) => task.control.close()));
+  const [readEnd, writeEnd] = pipe();
+  const open = new Set([readEnd, writeEnd]);
+  const closeEnd = (fd: number): void => {
+    if (open.delete(fd)) closeFd(fd);
+  };
+  try {
+    let tellFolder = (_folder: boolean): void => undefined;
+    const opened = new Promise<boolean>((resolve) => (tellFolder = resolve));
+    const packing = startTask('pack', {
+      stdio: [null, writeEnd, null],
+      onEvent: (event) => {
+        if (event.event === 'opened') tellFolder(event['folder'] === true);
+      },
+    });
+    tasks.push(packing);
+    closeEnd(writeEnd);
+    const fields = { ...place, as: source.name || 'root', follow: followLinks || source.entered };
+    const packed = packing.control.request('archive', fields);
+    const folder = await Promise.race([opened, packed.then((reply) => check(reply, doing) && false)]);
+    throwIfAborted(signal);
+    const extracting = startTask('unpack', { stdio: [readEnd, null, null] });
+    tasks.push(extracting);
+    closeEnd(readEnd);
+    const { name, contents } = source;
+    const extracted = extracting.control.request('extract', { ...to, source: { name, contents, folder } });
+    const replies = await Promise.all([packed, extracted]);
+    return await finish(control, link, replies, doing);
+  } catch (error) {
+    throw signal?.aborted ? abortError(signal) : error;
+  } finally {
+    release();
+    open.forEach((fd) => closeFd(fd));
+    tasks.forEach((task) => task.control.close());
+    await Promise.all(tasks.map((task) => processEnd(task.pid)));
+  }
+}
+
+async function finish(
+  control: ContainerControl,
+  link: SupervisorLink,
+  [packed, extracted]: readonly [Reply, Reply],
+  doing: string,
+): Promise<CopyResult> {
+  // Of two failures one is the other's: who reads no more makes writing fail, and half an archive is none.
+  const first = !packed.ok && packed.error.step !== 'write' ? packed : extracted;
+  check(first, doing);
+  check(packed, doing);
+  await stillThere(control, link, doing);
+  const warnings = [packed, extracted].flatMap((reply) => (reply.ok ? (reply['warnings'] as string[]) : []));
+  return { bytes: packed.ok ? Number(packed['size']) : 0, warnings };
+}
+
+function check(reply: Reply, doing: string): boolean {
+  if (!reply.ok) {
+    throw fileError(reply.error, doing);
+  }
+  return true;
+}
+
+/** A supervisor that removes the container deletes files under the copier, and answers nothing any more. */
+async function stillThere(control: ContainerControl, link: SupervisorLink, doing: string): Promise<void> {
+  try {
+    await link.subscribe();
+  } catch (error) {
+    throw new DinghyError({
+      code: 'ERR_CONTAINER_NOT_FOUND',
+      message: `${doing}: it was removed meanwhile`,
+      details: { container: control.record.id },
+      cause: error,
+    });
+  }
+}
