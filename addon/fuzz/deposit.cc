@@ -11,6 +11,7 @@
 #include <cstring>
 #include <string>
 
+#include "fuzz/checksums.h"
 #include "layer/deposit.h"
 #include "layer/remove_tree.h"
 
@@ -55,7 +56,9 @@ void check_canary() {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* input, size_t size) {
+  const std::vector<uint8_t> fixed = with_checksums(input, size);
+  const uint8_t* bytes = fixed.data();
   if (base.empty()) make_base();
   const std::string root_path = base + "/root";
   must(mkdir(root_path.c_str(), 0755) == 0);

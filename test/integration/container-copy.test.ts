@@ -483,7 +483,7 @@ describe('attacks', () => {
     const out = hostFolder();
     writeFileSync(join(out, 'canary'), 'overwritten');
     const fromHost = join(out, 'canary');
-    for (const deadline = Date.now() + 20_000; Date.now() < deadline;) {
+    for (const deadline = Date.now() + 8_000; Date.now() < deadline;) {
       const read = join(out, 'read');
       await Promise.all([
         container.copyFrom(`/w/d${canary}`, read).then(
@@ -593,3 +593,26 @@ test('dinghy cp', async () => {
   });
   await container.remove({ force: true });
 });
+
+test('into one that waits for its restart: the restart waits until it is written', async () => {
+  const options = { ...quiet, restart: 'always' as const, command: ['sh', '-c', 'cat /tmp/f; exit 3'] };
+  const container = await bed.runtime.run(bed.busybox, options);
+  await until(async () => (await container.inspect()).restartCount >= 2);
+  await container.extract('/tmp', Readable.from([tarOf({ f: 'seen\n' })]));
+  await until(async () => {
+    const lines = [];
+    for await (const { line } of container.logs()) lines.push(line);
+    return lines.includes('seen');
+  });
+  await container.close();
+});
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (
+    const deadline = Date.now() + 10_000;
+    !(await holds());
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  ) {
+    if (Date.now() > deadline) throw new Error('not within 10 s');
+  }
+}

@@ -115,7 +115,8 @@ describe('top', () => {
     const container = await bed.runtime.run(bed.busybox, quiet);
     const other = await bed.runtime.run(bed.busybox, { ...quiet, command: ['sleep', '2000'] });
     await container.spawn(['sh', '-c', 'sleep 3000; true'], { user: 'app' });
-    await until(async () => (await container.top()).length === 3);
+    // Not before the shell's child has become what it runs.
+    await until(async () => (await container.top()).some(({ command }) => command === 'sleep 3000'));
     const processes = await container.top();
     expect(processes.map(({ command }) => command).sort()).toEqual([
       'sh -c sleep 3000; true',
