@@ -35,7 +35,7 @@ export type {
   WaitForOptions,
   WaitOptions,
 } from './run/handle';
-export type { ContainerInspect, ContainerStatus, NetworkEndpoint } from './run/inspect';
+export type { ContainerHealth, ContainerInspect, ContainerStatus, HealthProbe, NetworkEndpoint } from './run/inspect';
 export type { LogEntry, LogOptions } from './run/log-entry';
 export type * from './run/options';
 export type { TopProcess } from './run/proc-stat';

@@ -89,6 +89,8 @@ class Cgroup {
   // All processes in it and below stand still / run again.
   [[nodiscard]] sys::Result<void> freeze() const;
   [[nodiscard]] sys::Result<void> thaw() const;
+  // Those in it and below, by their numbers in the caller's pid namespace.
+  [[nodiscard]] std::vector<pid_t> processes() const;
   // Whether any process is left, here or below.
   [[nodiscard]] bool populated() const;
   // The cgroup and its descendants are gone. Retries EBUSY for up to `timeout_ms`: dead processes leave it

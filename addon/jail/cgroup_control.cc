@@ -97,6 +97,11 @@ sys::Result<void> Cgroup::kill() const {
   return {};
 }
 
+std::vector<pid_t> Cgroup::processes() const {
+  const Folder* folder = own_folder();
+  return folder == nullptr ? std::vector<pid_t>() : cgroup_processes(folder->fd.get(), true);
+}
+
 bool Cgroup::populated() const {
   for (const Folder& folder : folders_) {
     if (folder.borrowed) continue;

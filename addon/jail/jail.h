@@ -71,4 +71,14 @@ struct Target {
 // and may stay in its own namespaces; it must be a child subreaper.
 sys::Result<Init> join(const Target& target, const Process& process, const Stdio& stdio, const Cgroup& cgroup);
 
+// The same without waiting, for who has a loop. The process is a guard (jail/guard.h) in front of the program: it tells
+// the program's end over `status`.
+struct Joining {
+  pid_t helper = -1;  // ends by itself once finish_join() may be called; not waited for
+  sys::Fd sync;       // readable when finish_join() will not block
+};
+sys::Result<Joining> begin_join(const Target& target, const Process& process, const Stdio& stdio, const Cgroup& cgroup,
+                                int status);
+sys::Result<Init> finish_join(Joining joining);
+
 }  // namespace jail

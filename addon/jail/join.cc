@@ -30,6 +30,7 @@ struct JoinPlan {
   const seccomp::Program& filter;
   int null = -1;
   int sync = -1;
+  int status = -1;  // of a guard
 };
 
 // While the host's procfs is still the one in use.
@@ -53,9 +54,12 @@ sys::Result<Terminal> make_terminal(const Process& process) {
 sys::Error run(const JoinPlan& plan) {
   // Until the parent knows the pid nothing else may come over the socket.
   SYS_TRY(sync::expect_go(plan.sync, static_cast<int32_t>(Point::kNamespaces)));
+  // A guard adopts what its program leaves behind. Here, where no seccomp filter may refuse it.
+  if (plan.status >= 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return sys::errno_error("set subreaper");
   auto terminal = make_terminal(plan.process);
   if (!terminal) return terminal.take_failure();
-  const Launch last{plan.process, plan.stdio, plan.filter, plan.null, plan.sync, plan.target.rootless};
+  Launch last{plan.process, plan.stdio, plan.filter, plan.null, plan.sync, plan.target.rootless};
+  last.status = plan.status;
   return launch(last, std::move(*terminal));
 }
 
@@ -64,8 +68,8 @@ sys::Error enter_and_fork(const JoinPlan& plan) {
   // by way of /proc (CVE-2016-9962). execve makes it dumpable again.
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return sys::errno_error("set non-dumpable");
   reset_signals();
-  std::vector<int> keep = {plan.stdio.in, plan.stdio.out, plan.stdio.err,
-                           plan.null,     plan.sync,      plan.target.pidfd.get()};
+  std::vector<int> keep = {plan.stdio.in, plan.stdio.out,          plan.stdio.err, plan.null,
+                           plan.sync,     plan.target.pidfd.get(), plan.status};
   keep.insert(keep.end(), plan.cgroup_procs.begin(), plan.cgroup_procs.end());
   SYS_TRY(close_all_but(std::move(keep), plan.null));
   for (const int fd : plan.cgroup_procs) {
@@ -79,11 +83,14 @@ sys::Error enter_and_fork(const JoinPlan& plan) {
   // The pid namespace is entered by children only. CLONE_PARENT: the new process is a child of the one that called
   // join().
   struct clone_args arguments {};
-  arguments.flags = CLONE_PARENT;
+  int pidfd = -1;
+  arguments.flags = CLONE_PARENT | CLONE_PIDFD;
+  arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
   const pid_t pid = sys::clone3(arguments);
   if (pid < 0) return sys::errno_error("clone");
   if (pid == 0) fail(plan.sync, run(plan));
-  SYS_TRY(sync::send(plan.sync, sync::Kind::kPid, pid));
+  // With its pidfd: by its number alone the parent might find another one, should it die at once.
+  SYS_TRY(sync::send(plan.sync, sync::Kind::kPid, pid, pidfd));
   _exit(0);
 }
 
@@ -114,34 +121,50 @@ void reap(pid_t pid) {
   }
 }
 
-}  // namespace
-
-sys::Result<Init> join(const Target& target, const Process& process, const Stdio& stdio, const Cgroup& cgroup) {
+sys::Result<Joining> begin(const Target& target, const Process& process, const Stdio& stdio, const Cgroup& cgroup,
+                           int status) {
   auto filter = seccomp::prepare(process.seccomp_filter);
   if (!filter) return filter.take_failure();
   auto null = sys::open(AT_FDCWD, "/dev/null", O_RDWR);
   if (!null) return null.take_failure();
   auto ends = sys::socket_pair(SOCK_SEQPACKET);
   if (!ends) return ends.take_failure();
-
-  JoinPlan plan{target, process, stdio, {}, *filter, null->get(), ends->second.get()};
+  JoinPlan plan{target, process, stdio, {}, *filter, null->get(), ends->second.get(), status};
   auto helper = clone_helper(plan, cgroup);
   if (!helper) return helper.take_failure();
-  ends->second.reset();
-  auto message = sync::receive(ends->first.get());
-  reap(*helper);
+  return Joining{*helper, std::move(ends->first)};
+}
+
+}  // namespace
+
+sys::Result<Joining> begin_join(const Target& target, const Process& process, const Stdio& stdio, const Cgroup& cgroup,
+                                int status) {
+  return begin(target, process, stdio, cgroup, status);
+}
+
+sys::Result<Init> finish_join(Joining joining) {
+  auto message = sync::receive(joining.sync.get());
   if (!message) {
     return sys::error("setns", "the process ended before it could say why: it was killed, perhaps for want of memory",
                       ECHILD);
   }
   if (message->kind == sync::Kind::kError) return std::move(message->error);
-  if (message->kind != sync::Kind::kPid) return sys::errno_error("setns", {}, EBADMSG);
+  if (message->kind != sync::Kind::kPid || !message->fd) return sys::errno_error("setns", {}, EBADMSG);
   Init init;
   init.pid = message->value;
-  init.pidfd.reset(sys::pidfd_open(init.pid, 0));
-  if (!init.pidfd) return sys::errno_error("pidfd_open");
-  init.sync = std::move(ends->first);
+  init.pidfd = std::move(message->fd);
+  init.sync = std::move(joining.sync);
   SYS_TRY(release(init, Point::kNamespaces));
+  return init;
+}
+
+sys::Result<Init> join(const Target& target, const Process& process, const Stdio& stdio, const Cgroup& cgroup) {
+  auto joining = begin(target, process, stdio, cgroup, -1);
+  if (!joining) return joining.take_failure();
+  const pid_t helper = joining->helper;
+  // Blocks until the helper has spoken or ended.
+  auto init = finish_join(std::move(*joining));
+  reap(helper);
   return init;
 }
 

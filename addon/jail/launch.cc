@@ -11,6 +11,7 @@
 #include "jail/capabilities.h"
 #include "jail/command.h"
 #include "jail/cwd.h"
+#include "jail/guard.h"
 #include "jail/reaper.h"
 #include "jail/rlimits.h"
 #include "jail/stdio.h"
@@ -104,6 +105,7 @@ sys::Error launch(const Launch& launch, Terminal terminal) {
   if (!path) return path.take_failure();
   SYS_TRY(stand_at(launch.sync, Point::kRootfs));
 
+  if (launch.status >= 0) SYS_TRY(become_guard(launch.sync, launch.status));
   if (launch.reaper) SYS_TRY(become_reaper(launch.sync, process.terminal));
   // Whatever is still open must not survive execve; what this process itself needs is 0, 1, 2.
   if (sys::close_range(3, kMaxFd, CLOSE_RANGE_CLOEXEC) != 0) return sys::errno_error("close_range");

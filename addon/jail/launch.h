@@ -19,6 +19,7 @@ struct Launch {
   int sync;
   bool rootless = false;
   bool reaper = false;  // stay as PID 1 that forwards signals and reaps, and run the program as its child
+  int status = -1;      // run the program behind a guard, which tells its end here (jail/guard.h)
   pid_t die_with = -1;  // when no pid namespace ends with the parent: the parent, as getppid(2) should tell it
 };
 

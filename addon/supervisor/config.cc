@@ -65,6 +65,23 @@ void parse_log(sys::JsonReader& reader, const sys::Json* section, LogConfig& log
   if (log.path.empty()) reader.fail("dinghy.log.path is missing");
 }
 
+std::optional<HealthConfig> parse_health(sys::JsonReader& reader, const sys::Json* section) {
+  const sys::Json* object = reader.object(section, "health");
+  if (object == nullptr) return std::nullopt;
+  HealthConfig health;
+  const auto time = [&](const char* name, int64_t lowest, int64_t& value) {
+    value = reader.integer(object, name, lowest, kMaxTimeoutMs).value_or(value);
+  };
+  health.args = reader.texts(object, "args");
+  time("intervalMs", 1, health.interval_ms);
+  time("timeoutMs", 1, health.timeout_ms);
+  time("startPeriodMs", 0, health.start_period_ms);
+  time("startIntervalMs", 1, health.start_interval_ms);
+  health.retries = static_cast<int>(reader.integer(object, "retries", 1, INT_MAX).value_or(health.retries));
+  if (health.args.empty()) reader.fail("dinghy.health.args must not be empty");
+  return health;
+}
+
 void parse_section(sys::JsonReader& reader, const sys::Json* section, Config& config) {
   if (reader.integer(section, "version", INT_MIN, INT_MAX).value_or(0) != kSectionVersion) {
     reader.fail("dinghy.version: this binary knows only " + std::to_string(kSectionVersion));
@@ -75,6 +92,7 @@ void parse_section(sys::JsonReader& reader, const sys::Json* section, Config& co
   config.shared = reader.flag(section, "shared");
   config.auto_remove = reader.flag(section, "autoRemove");
   config.restart = parse_restart(reader, section);
+  config.health = parse_health(reader, section);
   parse_log(reader, section, config.log);
   config.open_stdin = reader.flag(section, "stdin");
   const sys::Json* stop = reader.object(section, "stop");

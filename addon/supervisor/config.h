@@ -24,6 +24,16 @@ struct LogConfig {
 
 enum class NetworkMode { kNone, kHost, kBridge };
 
+// A health check, every default filled in.
+struct HealthConfig {
+  std::vector<std::string> args;
+  int64_t interval_ms = 30000;
+  int64_t timeout_ms = 30000;
+  int64_t start_period_ms = 0;
+  int64_t start_interval_ms = 5000;
+  int retries = 3;
+};
+
 struct RootlessConfig {
   uid_t uid = 0;
   gid_t gid = 0;
@@ -43,6 +53,7 @@ struct Config {
   bool shared = false;  // held by several processes
   bool auto_remove = false;
   RestartConfig restart;
+  std::optional<HealthConfig> health;
   LogConfig log;
   bool open_stdin = false;
   int stop_signal = 15;

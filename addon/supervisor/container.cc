@@ -58,7 +58,8 @@ Container::Container(Loop& loop, Config config, LogWriter log, Journal journal, 
       stdio_(
           loop, log_, [this] { on_output(); }, [this] { observer_.input_room(); }),
       network_(loop, config_),
-      restart_(config_.restart) {
+      restart_(config_.restart),
+      health_(loop, config_, [this] { on_health(); }) {
   state_.oci_version = config_.oci_version;
   state_.id = config_.id;
   state_.bundle = config_.bundle;
@@ -161,6 +162,8 @@ void Container::finish_start() {
   state_.error.clear();
   state_.ports = network_.ports();
   state_.address = network_.address();
+  health_.start(init_, cgroup_);
+  state_.health = health_.status();
   publish();
   if (const Done done = std::exchange(start_done_, nullptr)) done(nullptr);
   journal_.note("start");
@@ -247,6 +250,12 @@ void Container::stop(int number, int64_t timeout_ms, By by, Done done) {
   }
 }
 
+void Container::on_health() {
+  state_.health = health_.status();
+  publish();
+  journal_.note((std::string("health_status: ") + health_name(state_.health)).c_str());
+}
+
 void Container::signal_init(int number) {
   sys::pidfd_send_signal(init_.pidfd.get(), number);
   journal_.note("kill", {{"signal", std::to_string(number)}});
@@ -270,7 +279,12 @@ void Container::end_now() {
 sys::Result<void> Container::pause() {
   if (state_.status != Status::kRunning) return sys::error("pause", "the container is not running", ESRCH);
   if (cgroup_.empty()) return sys::error("pause", "there is no cgroup on this host to freeze it with", ENOTSUP);
-  SYS_TRY(cgroup_.freeze());
+  health_.pause();
+  const auto frozen = cgroup_.freeze();
+  if (!frozen) {
+    health_.unpause();
+    return frozen;
+  }
   state_.status = Status::kPaused;
   publish();
   journal_.note("pause");
@@ -280,6 +294,7 @@ sys::Result<void> Container::pause() {
 sys::Result<void> Container::unpause() {
   if (state_.status != Status::kPaused) return sys::error("unpause", "the container is not paused", EINVAL);
   SYS_TRY(cgroup_.thaw());
+  health_.unpause();
   state_.status = Status::kRunning;
   publish();
   journal_.note("unpause");
@@ -325,6 +340,8 @@ void Container::record_exit(int code, int signal) {
 
 // Nothing of one run of the program runs any more, and nothing waits for it.
 void Container::end_process() {
+  health_.stop();
+  state_.health = health_.status();
   loop_.cancel(stop_timer_);
   if (init_.sync) loop_.forget(init_.sync.get());
   if (init_.pidfd) loop_.forget(init_.pidfd.get());

@@ -10,6 +10,7 @@
 #include "jail/jail.h"
 #include "supervisor/config.h"
 #include "supervisor/container_network.h"
+#include "supervisor/health_monitor.h"
 #include "supervisor/journal.h"
 #include "supervisor/log_writer.h"
 #include "supervisor/loop.h"
@@ -67,7 +68,9 @@ class Container {
   [[nodiscard]] bool resting() const { return phase_ == Phase::kIdle || phase_ == Phase::kWaiting; }
   // While held it is not restarted by its policy; one that falls due comes then.
   void hold_restarts(bool held);
-  [[nodiscard]] bool is_child(pid_t pid) const { return pid == init_.pid || network_.is_child(pid); }
+  [[nodiscard]] bool is_child(pid_t pid) const {
+    return pid == init_.pid || network_.is_child(pid) || health_.is_child(pid);
+  }
   [[nodiscard]] const State& state() const { return state_; }
   [[nodiscard]] const Config& config() const { return config_; }
   [[nodiscard]] const jail::Init& init() const { return init_; }
@@ -89,6 +92,7 @@ class Container {
   void on_exit();
   void record_exit(int code, int signal);
   void signal_init(int number);
+  void on_health();
   void end_policy(By by);
   void stop_waiting();
   void settle();
@@ -119,6 +123,7 @@ class Container {
   int64_t started_ms_ = 0;
   Loop::Timer lost_timer_ = 0;
   uint64_t lost_before_ = 0;  // in the log of earlier supervisors
+  HealthMonitor health_;
   bool killed_by_us_ = false;
   bool stopping_ = false;  // stop() was asked for, and has not ended it yet
 };

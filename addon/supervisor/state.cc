@@ -43,6 +43,20 @@ std::string ports_json(const std::vector<net::Port>& ports) {
 
 }  // namespace
 
+const char* health_name(Health health) {
+  switch (health) {
+    case Health::kNone:
+      return "none";
+    case Health::kStarting:
+      return "starting";
+    case Health::kHealthy:
+      return "healthy";
+    case Health::kUnhealthy:
+      break;
+  }
+  return "unhealthy";
+}
+
 std::string state_json(const State& state) {
   JsonText json;
   json.put("ociVersion", state.oci_version).put("id", state.id).put("status", status_name(state.status));
@@ -56,6 +70,7 @@ std::string state_json(const State& state) {
   if (state.log_lost > 0) json.put("logLost", state.log_lost);
   json.put("runs", state.runs).put("restartCount", state.restart_count);
   if (state.manually_stopped) json.put("manuallyStopped", true);
+  if (state.health != Health::kNone) json.put("health", health_name(state.health));
   json.put("supervisorPid", state.supervisor_pid);
   json.put("bootId", state.boot_id).put_raw("ports", ports_json(state.ports));
   if (!state.address.empty()) json.put("address", state.address);

@@ -15,6 +15,10 @@ namespace supervisor {
 
 enum class Status { kCreated, kRunning, kPaused, kRestarting, kStopped };
 
+// What its health check has found; kNone without one.
+enum class Health { kNone, kStarting, kHealthy, kUnhealthy };
+const char* health_name(Health health);
+
 struct State {
   std::string oci_version;
   std::string id;
@@ -32,6 +36,7 @@ struct State {
   int runs = 0;                   // how often its program was started, by whomever
   int restart_count = 0;          // how often by its policy, since somebody started it
   bool manually_stopped = false;  // somebody ended it, and nobody has started it since
+  Health health = Health::kNone;
   pid_t supervisor_pid = 0;
   std::string boot_id;
   std::vector<net::Port> ports;  // as they are bound

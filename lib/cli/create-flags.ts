@@ -33,6 +33,7 @@ export interface CreateFlags {
   healthCmd?: string;
   healthInterval?: string;
   healthRetries?: string;
+  healthStartInterval?: string;
   healthStartPeriod?: string;
   healthTimeout?: string;
   /** False by `--no-healthcheck`. */
@@ -99,6 +100,7 @@ export function declareCreateFlags(command: Command): Command {
     .option('--health-cmd <command>', 'command that checks its health')
     .option('--health-interval <duration>', 'time between checks')
     .option('--health-retries <number>', 'failures in a row that make it unhealthy')
+    .option('--health-start-interval <duration>', 'time between checks within the start period')
     .option('--health-start-period <duration>', 'time in which failures do not count')
     .option('--health-timeout <duration>', 'time one check may take')
     .option('--no-healthcheck', "switch the image's health check off")
@@ -268,15 +270,19 @@ function readProfile(path: string): Record<string, unknown> {
 }
 
 function healthcheck(flags: CreateFlags): CreateOptions['healthcheck'] {
-  if (flags.healthcheck === false) return { test: 'none' };
-  if (flags.healthCmd === undefined) return undefined;
-  return {
+  const given = {
     test: flags.healthCmd,
     intervalMs: durationMs(flags.healthInterval, '--health-interval'),
     timeoutMs: durationMs(flags.healthTimeout, '--health-timeout'),
     startPeriodMs: durationMs(flags.healthStartPeriod, '--health-start-period'),
+    startIntervalMs: durationMs(flags.healthStartInterval, '--health-start-interval'),
     retries: number(flags.healthRetries, '--health-retries'),
   };
+  // What is absent is the image's: an undefined would stand for a given one.
+  const entries = Object.entries(given).filter(([, value]) => value !== undefined);
+  if (flags.healthcheck !== false) return entries.length > 0 ? Object.fromEntries(entries) : undefined;
+  if (entries.length > 0) throw new UsageError('--no-healthcheck conflicts with --health-* options');
+  return { test: 'none' };
 }
 
 function logOption(values: readonly string[] = []): CreateOptions['log'] {

@@ -2,6 +2,7 @@ import { isDefaultSet } from './capabilities';
 import type { ImageConfig } from './image-config';
 import type { ContainerSettings } from './settings';
 import { signalNumber } from './signals';
+import { makeHealth } from './spec-health';
 import { makeLinux, type ResolvedDevice } from './spec-linux';
 import { type GeneratedFiles, makeMounts, type ResolvedMount } from './spec-mounts';
 import { makeProcess } from './spec-process';
@@ -56,6 +57,7 @@ function isUnconfined({ privileged, seccomp }: ContainerSettings): boolean {
 
 function makeSection(image: ImageConfig, settings: ContainerSettings, placement: Placement): DinghySection {
   const user = settings.user ?? image.user;
+  const health = makeHealth(image, settings.healthcheck);
   const filter = isUnconfined(settings) ? 'unconfined' : placement.seccompFilter;
   return {
     version: 1,
@@ -75,6 +77,7 @@ function makeSection(image: ImageConfig, settings: ContainerSettings, placement:
     init: settings.init,
     autoRemove: settings.autoRemove,
     ...(settings.restart ? { restart: settings.restart } : {}),
+    ...(health ? { health } : {}),
     network: placement.network,
     ...(placement.rootless ? { rootless: placement.rootless } : {}),
     ...(filter === undefined ? {} : { seccompFilter: filter }),

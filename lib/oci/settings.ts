@@ -39,12 +39,24 @@ export interface ContainerSettings {
   sysctls: Record<string, string>;
   labels: Record<string, string>;
   restart?: RestartSection;
+  healthcheck?: HealthcheckSetting;
   stopSignal?: number;
   stopTimeoutMs: number;
   init: boolean;
   autoRemove: boolean;
   log: { maxSize?: number; maxFiles?: number };
   detached: boolean;
+}
+
+/** What is undefined comes from the image. */
+export interface HealthcheckSetting {
+  /** `['NONE']`, `['CMD', …]` or `['CMD-SHELL', text]`. */
+  test?: readonly string[];
+  intervalMs?: number;
+  timeoutMs?: number;
+  startPeriodMs?: number;
+  startIntervalMs?: number;
+  retries?: number;
 }
 
 export interface MountSetting {

@@ -94,6 +94,7 @@ export interface DinghySection {
   autoRemove: boolean;
   /** Absent: `no`. */
   restart?: RestartSection;
+  health?: HealthSection;
   network: NetworkSection;
   rootless?: { uid: number; gid: number; subuid?: IdRange; subgid?: IdRange };
   /** A compiled filter's path, `'unconfined'`, or absent for the built-in default. */
@@ -103,6 +104,16 @@ export interface DinghySection {
   release: string[];
   /** Folders removed on removal. */
   trees: string[];
+}
+
+/** What is run to see whether the container is well; an absent number is the binary's default, which is Docker's. */
+export interface HealthSection {
+  args: string[];
+  intervalMs?: number;
+  timeoutMs?: number;
+  startPeriodMs?: number;
+  startIntervalMs?: number;
+  retries?: number;
 }
 
 export interface RestartSection {

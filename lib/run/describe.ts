@@ -1,5 +1,6 @@
 import { readRecord } from './record';
 import type { ContainerControl } from './container-control';
+import { readHealth } from './health';
 import type { ContainerInspect, ContainerStatus, NetworkEndpoint } from './inspect';
 import type { ContainerRecord } from './record';
 import { endOf, type Observation, observe, unseenEnd, waitResult } from './state';
@@ -14,6 +15,7 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
   const seen = observe(control.places);
   const { state } = seen;
   const status = statusOf(seen);
+  const health = readHealth(control.places.health, seen);
   const isOver = status === 'exited' || status === 'restarting';
   const end = status === 'restarting' ? endOf(state!) : isOver ? waitResult(state) : undefined;
   const error = seen.dead ? unseenEnd(state) : state?.error;
@@ -52,6 +54,7 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
       readOnly,
     })),
     limits: record.limits,
+    ...(health ? { health } : {}),
     networks: networksOf(record),
     stopSignal: signalName(record.stopSignal),
     stopTimeoutMs: record.stopTimeoutMs,

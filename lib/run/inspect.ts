@@ -1,5 +1,5 @@
 import type { RestartOption } from './options';
-import type { PortBinding } from './state';
+import type { HealthStatus, PortBinding } from './state';
 
 export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead';
 
@@ -10,6 +10,23 @@ export interface NetworkEndpoint {
   gateway?: string;
   mac?: string;
   aliases: string[];
+}
+
+export interface ContainerHealth {
+  status: HealthStatus;
+  /** Failures since it was last well. */
+  failingStreak: number;
+  /** The last five probes, the oldest first. */
+  log: HealthProbe[];
+}
+
+export interface HealthProbe {
+  start: Date;
+  end: Date;
+  /** 0: well; -1: it could not be run, or took too long. */
+  exitCode: number;
+  /** The first 4096 bytes of both streams. */
+  output: string;
 }
 
 export interface ContainerInspect {
@@ -41,7 +58,8 @@ export interface ContainerInspect {
   ports: PortBinding[];
   mounts: { type: 'bind' | 'volume' | 'tmpfs'; name?: string; source?: string; target: string; readOnly: boolean }[];
   limits: { memory?: number; memorySwap?: number; cpus?: number; cpuset?: string; pids?: number };
-  health?: { status: 'starting' | 'healthy' | 'unhealthy'; failingStreak: number };
+  /** Absent without a health check. Of one that has ended: unhealthy. */
+  health?: ContainerHealth;
   networks: Record<string, NetworkEndpoint>;
   stopSignal: string;
   stopTimeoutMs: number;

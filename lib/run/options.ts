@@ -67,11 +67,20 @@ export interface DeviceOption {
 }
 
 export interface HealthcheckOption {
-  /** argv, or a string for the container's shell, or `'none'` to switch the image's off. */
-  test: string[] | string;
+  /**
+   * argv, a string for the image's shell, `['CMD', …]`, `['CMD-SHELL', text]`, or `'none'` to switch the image's off. What is absent,
+   * here and below, is the image's.
+   */
+  test?: string[] | string;
+  /** Between two probes; default 30000. */
   intervalMs?: number;
+  /** After which a probe is killed, with its children; default 30000. */
   timeoutMs?: number;
+  /** In which failures do not count; default 0. */
   startPeriodMs?: number;
+  /** Between two probes within that period; default 5000. */
+  startIntervalMs?: number;
+  /** So many failures in a row are unhealthy; default 3. */
   retries?: number;
 }
 

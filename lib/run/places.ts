@@ -12,6 +12,8 @@ export interface ContainerPlaces {
   record: string;
   /** Written by the supervisor. */
   state: string;
+  /** Written by the supervisor: what the health check found. */
+  health: string;
   lock: string;
   log: string;
   /** Lies below the upper folder when the image has no layers: overlay wants something there. */
@@ -43,6 +45,7 @@ export function containerPlaces(
     config: join(bundle, 'config.json'),
     record: join(bundle, 'container.json'),
     state: join(bundle, 'state.json'),
+    health: join(bundle, 'health.json'),
     lock: join(bundle, 'lock'),
     log: join(bundle, 'log', 'container.log'),
     empty: join(bundle, 'empty'),

@@ -19,6 +19,7 @@ import {
 } from '../util/checks';
 import { notImplemented } from '../util/not-implemented';
 import { parseSize } from '../util/size';
+import { settleHealthcheck } from './healthcheck-option';
 import { settleMounts } from './mount-options';
 import { settleRestart } from './restart-option';
 import { settleUlimits } from './ulimit-options';
@@ -82,6 +83,7 @@ export function settleOptions(options: PlainObject): ContainerSettings {
     sysctls: given('sysctls', (option, value) => checkRecord(option, value, checkSysctl)) ?? {},
     labels: given('labels', (option, value) => checkRecord(option, value, checkArgument)) ?? {},
     restart: given('restart', settleRestart),
+    healthcheck: given('healthcheck', settleHealthcheck),
     stopSignal: given('stopSignal', checkSignalName),
     stopTimeoutMs: given('stopTimeoutMs', checkDuration) ?? defaultStopTimeoutMs,
     init: given('init', checkBoolean) ?? false,
@@ -107,10 +109,7 @@ function refuseUnbuilt(options: PlainObject): void {
       throw notImplemented(`option ${name}`, instead);
     }
   }
-  const { pid, ipc, seccomp, network, healthcheck } = options;
-  if (healthcheck !== undefined && (!isPlainObject(healthcheck) || healthcheck['test'] !== 'none')) {
-    throw notImplemented('option healthcheck', 'use waitFor {exec: argv}');
-  }
+  const { pid, ipc, seccomp, network } = options;
   if (pid !== undefined) {
     throw notImplemented('option pid', 'every container has a pid namespace of its own');
   }

@@ -11,6 +11,8 @@ export interface PortBinding {
   protocol: 'tcp' | 'udp';
 }
 
+export type HealthStatus = 'starting' | 'healthy' | 'unhealthy';
+
 /** state.json, and the answer to `state`: what the supervisor knows. */
 export interface SupervisorState {
   status: 'created' | 'running' | 'paused' | 'restarting' | 'stopped';
@@ -30,6 +32,8 @@ export interface SupervisorState {
   /** How often its program was started, by whomever. */
   runs?: number;
   restartCount: number;
+  /** Absent without a health check. */
+  health?: HealthStatus;
   /** Somebody ended it, and nobody has started it since. */
   manuallyStopped?: boolean;
   supervisorPid: number;

@@ -3,11 +3,11 @@ import type * as Http from 'node:http';
 import { DinghyError } from '../errors';
 import { abortError, onAbort, sleep, throwIfAborted } from '../util/abort';
 import { checkDuration, checkOptions, checkSignal, invalidOption, type PlainObject } from '../util/checks';
-import { notImplemented } from '../util/not-implemented';
 import type { ContainerControl } from './container-control';
 import { execInContainer } from './exec';
 import { checkArgv, settleSpawn } from './exec-options';
 import type { WaitForOptions } from './handle';
+import { waitUntilHealthy } from './health';
 import { isListening, parsePortNumber, type PortNumber } from './listening';
 import { readLogs, readLogTail, settleLogs } from './logs';
 import { findBinding, reachableHost } from './ports';
@@ -80,7 +80,10 @@ function settleCondition(option: string, value: unknown): Check {
   if (exec !== undefined) {
     return execCheck(checkArgv(exec));
   }
-  throw notImplemented('waitFor {healthy: true}', 'use {exec: argv} with the health check of the image');
+  if (healthy !== true) {
+    throw invalidOption(`${option}.healthy`, healthy, 'must be true');
+  }
+  return waitUntilHealthy;
 }
 
 function portCheck(port: PortNumber): Check {

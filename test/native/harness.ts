@@ -26,6 +26,7 @@ export interface ContainerOptions {
   detached?: boolean;
   autoRemove?: boolean;
   restart?: { policy: string; maxRetries?: number };
+  health?: { args: string[]; [name: string]: unknown };
   stdin?: boolean;
   terminal?: boolean;
   hold?: boolean;
@@ -277,6 +278,7 @@ function makeConfig(folder: string, id: string, lower: string, options: Containe
       detached: options.detached ?? false,
       autoRemove: options.autoRemove ?? false,
       ...(options.restart ? { restart: options.restart } : {}),
+      ...(options.health ? { health: options.health } : {}),
       rootfs: {
         type: 'overlay',
         lower: [lower],

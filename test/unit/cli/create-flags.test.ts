@@ -155,6 +155,7 @@ test('limits, security, health', async () => {
     stopTimeoutMs: 2000,
   });
   expect((await optionsFor(['--no-healthcheck', 'nginx'])).healthcheck).toEqual({ test: 'none' });
+  expect((await optionsFor(['--health-start-interval', '2s', 'nginx'])).healthcheck).toEqual({ startIntervalMs: 2000 });
 });
 
 test.each([
@@ -169,6 +170,7 @@ test.each([
   [['--pull', 'sometimes'], '--pull takes'],
   [['--security-opt', 'label=x'], 'only seccomp and no-new-privileges'],
   [['--health-cmd', 'x', '--health-interval', 'soon'], '--health-interval takes a duration'],
+  [['--no-healthcheck', '--health-retries', '3'], '--no-healthcheck conflicts'],
   [['--add-host', 'db'], '--add-host takes'],
 ])('%j is refused before anything is done', async (flags, complaint) => {
   expect(await complaintAbout(flags)).toContain(complaint);

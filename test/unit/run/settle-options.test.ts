@@ -95,7 +95,6 @@ test.each([
   ['hostPorts', [3000]],
   ['volumesFrom', ['x']],
   ['io', {}],
-  ['healthcheck', { test: ['true'] }],
   ['pid', 'host'],
   ['ipc', 'host'],
   ['seccomp', { defaultAction: 'SCMP_ACT_ALLOW' }],
@@ -136,6 +135,40 @@ test.each([
   { policy: 'on-failure', retries: 1 },
 ])('refuses restart %j', (value) => {
   expect(refusal({ restart: value }).code).toBe('ERR_INVALID_OPTION');
+});
+
+test.each([
+  [{ test: 'pg_isready -q' }, { test: ['CMD-SHELL', 'pg_isready -q'] }],
+  [{ test: ['pg_isready', '-q'] }, { test: ['CMD', 'pg_isready', '-q'] }],
+  [{ test: ['CMD', 'pg_isready'] }, { test: ['CMD', 'pg_isready'] }],
+  [{ test: ['CMD-SHELL', 'a | b'] }, { test: ['CMD-SHELL', 'a | b'] }],
+  [{ test: 'none' }, { test: ['NONE'] }],
+  [{ test: ['NONE'] }, { test: ['NONE'] }],
+  [
+    { intervalMs: 1, timeoutMs: 0, startPeriodMs: 5, startIntervalMs: 6, retries: 7 },
+    { intervalMs: 1, timeoutMs: 0, startPeriodMs: 5, startIntervalMs: 6, retries: 7 },
+  ],
+])('healthcheck %j', (value, settled) => {
+  expect(settleOptions({ healthcheck: value }).healthcheck).toEqual(settled);
+});
+
+test.each([
+  null,
+  'true',
+  { test: '' },
+  { test: [] },
+  { test: ['CMD'] },
+  { test: ['CMD-SHELL', 'a', 'b'] },
+  { test: ['NONE', 'x'] },
+  { test: [''] },
+  { test: ['a\0b'] },
+  { test: 'x', intervalMs: -1 },
+  { test: 'x', intervalMs: 0.5 },
+  { test: 'x', timeoutMs: Infinity },
+  { test: 'x', retries: -1 },
+  { test: 'x', retry: 1 },
+])('refuses healthcheck %j', (value) => {
+  expect(refusal({ healthcheck: value }).code).toBe('ERR_INVALID_OPTION');
 });
 
 test('what removes itself cannot be started again, as in Docker', () => {
