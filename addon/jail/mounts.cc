@@ -225,6 +225,28 @@ class Mounter {
 
 }  // namespace
 
+namespace {
+
+sys::Result<sys::Fd> open_source(const Mount& mount) {
+  const unsigned flags =
+      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (parse_options(mount.options).recursive_bind ? AT_RECURSIVE : 0);
+  if (mount.subpath.empty()) {
+    sys::Fd source(sys::open_tree(AT_FDCWD, mount.source.c_str(), flags));
+    if (!source) return mount_error(mount, mount.source);
+    return source;
+  }
+  // Containers that have the volume write its links, and swap its folders while this looks (CVE-2017-1002101).
+  const sys::Fd folder(open(mount.source.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return mount_error(mount, mount.source);
+  auto inner = sys::open_in(folder.get(), mount.subpath.c_str(), O_PATH, sys::kInRoot);
+  if (!inner) return mount_error(mount, mount.source + "/" + mount.subpath, inner.failure().err);
+  sys::Fd source(sys::open_tree(inner->get(), "", AT_EMPTY_PATH | flags));
+  if (!source) return mount_error(mount, mount.source + "/" + mount.subpath);
+  return source;
+}
+
+}  // namespace
+
 sys::Result<std::vector<sys::Fd>> open_sources(const Spec& spec) {
   std::vector<sys::Fd> sources;
   sources.reserve(spec.mounts.size());
@@ -234,9 +256,9 @@ sys::Result<std::vector<sys::Fd>> open_sources(const Spec& spec) {
       if (mount.source.empty() || mount.source[0] != '/') {
         return sys::error(step_of(mount), "source '" + mount.source + "' must be absolute", EINVAL);
       }
-      const unsigned depth = parse_options(mount.options).recursive_bind ? AT_RECURSIVE : 0;
-      source.reset(sys::open_tree(AT_FDCWD, mount.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | depth));
-      if (!source) return mount_error(mount, mount.source);
+      auto opened = open_source(mount);
+      if (!opened) return opened.take_failure();
+      source = std::move(*opened);
     }
     sources.push_back(std::move(source));
   }

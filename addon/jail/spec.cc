@@ -49,9 +49,11 @@ void read_namespaces(JsonReader& reader, const Json* linux_section, Spec& spec) 
   }
 }
 
-void read_mounts(JsonReader& reader, const Json* root, const std::vector<std::string>& copy_up, Spec& spec) {
+void read_mounts(JsonReader& reader, const Json* root, const Json* dinghy, Spec& spec) {
   const Json* list = reader.array(root, "mounts");
   if (list == nullptr) return;
+  const std::vector<std::string> copy_up = reader.texts(dinghy, "copyUp");
+  const Json* subpaths = reader.object(dinghy, "subpaths");
   for (const Json& item : list->GetArray()) {
     Mount mount;
     mount.destination = reader.text(&item, "destination");
@@ -66,6 +68,7 @@ void read_mounts(JsonReader& reader, const Json* root, const std::vector<std::st
     }
     if (mount.type.empty() || mount.type == "none") mount.type = "bind";
     mount.copy_up = std::find(copy_up.begin(), copy_up.end(), mount.destination) != copy_up.end();
+    mount.subpath = reader.text(subpaths, mount.destination.c_str());
     spec.mounts.push_back(std::move(mount));
   }
 }
@@ -148,7 +151,7 @@ sys::Result<Spec> parse_spec(std::string_view json) {
   spec.hostname = reader.text(root, "hostname");
   spec.domainname = reader.text(root, "domainname");
   read_namespaces(reader, linux_section, spec);
-  read_mounts(reader, root, reader.texts(dinghy, "copyUp"), spec);
+  read_mounts(reader, root, dinghy, spec);
   read_devices(reader, linux_section, spec);
   read_resources(reader, reader.object(linux_section, "resources"), spec.resources);
   spec.cgroups_path = reader.text(linux_section, "cgroupsPath");

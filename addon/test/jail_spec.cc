@@ -23,7 +23,7 @@ constexpr char kConfig[] = R"({
     "resources": {"memory": {"limit": 1000000}, "cpu": {"quota": 5, "cpus": "0"}, "pids": {"limit": 9},
       "devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rw"}]}},
   "dinghy": {"version": 1, "rootfs": {"type": "overlay", "lower": ["/l1", "/l2"], "upper": "/u", "work": "/wk", "volatile": true},
-    "user": "app", "groupAdd": ["adm"], "defaultHome": true, "copyUp": ["/data"], "init": true}
+    "user": "app", "groupAdd": ["adm"], "defaultHome": true, "copyUp": ["/data"], "subpaths": {"/data": "a/b"}, "init": true}
 })";
 
 std::string failure_of(const std::string& json) {
@@ -58,6 +58,8 @@ TEST_CASE("a whole specification") {
   CHECK(spec->mounts[1].type == "bind");
   CHECK(spec->mounts[1].copy_up);
   CHECK(!spec->mounts[0].copy_up);
+  CHECK(spec->mounts[1].subpath == "a/b");
+  CHECK(spec->mounts[0].subpath.empty());
   CHECK(spec->find_namespace(CLONE_NEWNET)->path == "/proc/1/ns/net");
   CHECK(spec->find_namespace(CLONE_NEWUSER) == nullptr);
   CHECK(spec->devices[0].minor == 229);

@@ -67,6 +67,11 @@ export function portOption(text: string): string | PortOption {
   return { containerPort: Number(bare[1]), protocol: (bare[2] as 'tcp' | 'udp' | undefined) ?? 'tcp' };
 }
 
+/** A flag in a list: given alone it holds. */
+function isYes(value: string): boolean {
+  return value === '' || value === 'true' || value === '1';
+}
+
 /** `type=bind,source=/a,target=/b,readonly`. @throws UsageError */
 export function mountOption(text: string): MountOption {
   const mount: Partial<MountOption> & { type: MountOption['type'] } = { type: 'volume' };
@@ -91,7 +96,16 @@ export function mountOption(text: string): MountOption {
         break;
       case 'readonly':
       case 'ro':
-        mount.readOnly = value === '' || value === 'true' || value === '1';
+        mount.readOnly = isYes(value);
+        break;
+      case 'bind-recursive':
+        mount.recursive = value as MountOption['recursive'];
+        break;
+      case 'volume-subpath':
+        mount.subpath = value;
+        break;
+      case 'volume-nocopy':
+        mount.noCopy = isYes(value);
         break;
       case 'bind-propagation':
         mount.propagation = value as MountOption['propagation'];

@@ -72,7 +72,8 @@ function makeSection(image: ImageConfig, settings: ContainerSettings, placement:
     log: { path: placement.logPath, ...settings.log },
     stdin: settings.openStdin,
     // Docker fills a new volume from the image, never a host folder or a tmpfs.
-    copyUp: placement.mounts.filter(({ type }) => type === 'volume').map(({ target }) => target),
+    copyUp: placement.mounts.filter(isFilled).map(({ target }) => target),
+    ...subpathsOf(placement.mounts),
     stop: { signal: stopSignal(image, settings), timeoutMs: settings.stopTimeoutMs },
     init: settings.init,
     autoRemove: settings.autoRemove,
@@ -85,6 +86,15 @@ function makeSection(image: ImageConfig, settings: ContainerSettings, placement:
     release: placement.release,
     trees: placement.trees,
   };
+}
+
+function isFilled({ type, noCopy, subpath }: ResolvedMount): boolean {
+  return type === 'volume' && !noCopy && subpath === undefined;
+}
+
+function subpathsOf(mounts: readonly ResolvedMount[]): Pick<DinghySection, 'subpaths'> {
+  const found = mounts.flatMap(({ target, subpath }) => (subpath === undefined ? [] : [[target, subpath] as const]));
+  return found.length === 0 ? {} : { subpaths: Object.fromEntries(found) };
 }
 
 /** A signal that an image names and nobody knows is SIGTERM, as in Docker. */

@@ -58,6 +58,8 @@ export interface HealthcheckSetting {
   startIntervalMs?: number;
   retries?: number;
 }
+/** As Docker's `bind-recursive`. */
+export type RecursiveBind = 'enabled' | 'disabled' | 'writable' | 'readonly';
 
 export interface MountSetting {
   type: 'bind' | 'volume' | 'tmpfs';
@@ -67,6 +69,12 @@ export interface MountSetting {
   /** As `docker run -v` does: a missing host folder is made. */
   createSource?: boolean;
   readOnly: boolean;
+  /** Of a volume: what lies there is mounted. */
+  subpath?: string;
+  /** Of a volume: an empty one is not filled from the image. */
+  noCopy?: boolean;
+  /** Of a bind: how far it and its being read-only reach. Absent: to all that is mounted below. */
+  recursive?: RecursiveBind;
   propagation?: string;
   sizeBytes?: number;
   mode?: number;

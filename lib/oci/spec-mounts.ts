@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 
-import type { ContainerSettings } from './settings';
+import type { ContainerSettings, RecursiveBind } from './settings';
 import type { SpecMount } from './spec-types';
 
 /** A mount whose host side is known: the folder of a volume exists or is about to. */
@@ -14,6 +14,9 @@ export interface ResolvedMount {
   anonymous?: boolean;
   target: string;
   readOnly: boolean;
+  subpath?: string;
+  noCopy?: boolean;
+  recursive?: RecursiveBind;
   propagation?: string;
   sizeBytes?: number;
   mode?: number;
@@ -89,7 +92,10 @@ function toSpec(mount: ResolvedMount): SpecMount {
     };
   }
   // A bind takes along what is mounted below it, and by default nothing travels between the two sides afterwards.
-  const options = ['rbind', mount.propagation ?? 'rprivate', ...mount.options, ...access];
+  const bind = mount.recursive === 'disabled' ? 'bind' : 'rbind';
+  // What is mounted below a read-only folder would stay writable: as Docker since 25 it becomes read-only too.
+  const below = mount.readOnly && bind === 'rbind' && mount.recursive !== 'writable' ? ['rro'] : [];
+  const options = [bind, mount.propagation ?? 'rprivate', ...mount.options, ...access, ...below];
   return { destination: mount.target, type: 'bind', source: mount.source, options };
 }
 

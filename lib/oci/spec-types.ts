@@ -89,6 +89,8 @@ export interface DinghySection {
   stdin: boolean;
   /** Mount destinations whose empty source folder is filled from the image's folder first. */
   copyUp: string[];
+  /** By mount destination: what lies there in the mount's source is mounted, looked up inside it. */
+  subpaths?: Record<string, string>;
   stop: { signal: number; timeoutMs: number };
   init: boolean;
   autoRemove: boolean;

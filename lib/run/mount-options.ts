@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 
-import type { MountSetting } from '../oci/settings';
+import type { MountSetting, RecursiveBind } from '../oci/settings';
 import {
   checkArray,
   checkBoolean,
@@ -15,6 +15,7 @@ import {
 import { parseSize } from '../util/size';
 
 const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;
+const recursiveBinds = ['enabled', 'disabled', 'writable', 'readonly'] as const;
 const flags = ['ro', 'rw', 'exec', 'noexec', 'suid', 'nosuid', 'dev', 'nodev'];
 const volumeName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
 
@@ -41,17 +42,30 @@ function settleMount(option: string, value: unknown): MountSetting {
   if (!isPlainObject(value)) {
     throw invalidOption(option, value, "must be a string like '/host:/path:ro' or an object");
   }
-  const known = ['type', 'source', 'target', 'readOnly', 'propagation', 'size', 'mode'];
-  const { type, source, target, readOnly, propagation, size, mode } = checkOptions(option, value, known);
+  const { type, source, target, readOnly, subpath, noCopy, recursive, propagation, size, mode } = checkOptions(
+    option,
+    value,
+    ['type', 'source', 'target', 'readOnly', 'subpath', 'noCopy', 'recursive', 'propagation', 'size', 'mode'],
+  );
   const kind = checkChoice(`${option}.type`, type, ['bind', 'volume', 'tmpfs']);
   if (kind !== 'tmpfs' && (size !== undefined || mode !== undefined)) {
     throw invalidOption(option, kind, 'size and mode belong to type tmpfs');
   }
+  if (kind !== 'volume' && (subpath !== undefined || noCopy !== undefined)) {
+    throw invalidOption(option, kind, 'subpath and noCopy belong to type volume');
+  }
+  if (kind !== 'bind' && recursive !== undefined) {
+    throw invalidOption(option, kind, 'recursive belongs to type bind');
+  }
+  const isReadOnly = readOnly === undefined ? false : checkBoolean(`${option}.readOnly`, readOnly);
   return {
     type: kind,
     ...settleSource(`${option}.source`, kind, source),
     target: checkTarget(`${option}.target`, target),
-    readOnly: readOnly === undefined ? false : checkBoolean(`${option}.readOnly`, readOnly),
+    readOnly: isReadOnly,
+    ...(subpath === undefined ? {} : { subpath: checkSubpath(`${option}.subpath`, subpath) }),
+    ...(noCopy === undefined ? {} : { noCopy: checkBoolean(`${option}.noCopy`, noCopy) }),
+    ...(recursive === undefined ? {} : { recursive: checkRecursive(`${option}.recursive`, recursive, isReadOnly) }),
     ...(propagation === undefined
       ? {}
       : { propagation: checkChoice(`${option}.propagation`, propagation, propagations) }),
@@ -59,6 +73,23 @@ function settleMount(option: string, value: unknown): MountSetting {
     ...(mode === undefined ? {} : { mode: checkInteger(`${option}.mode`, mode, 0, 0o7777) }),
     options: [],
   };
+}
+
+/** Where it leads is seen when it is mounted; what is wrong on its face is refused here. */
+function checkSubpath(option: string, value: unknown): string {
+  const text = checkText(option, value);
+  if (posix.isAbsolute(text) || text.split('/').includes('..')) {
+    throw invalidOption(option, value, "must be a path inside the volume: relative, without '..'");
+  }
+  return text;
+}
+
+function checkRecursive(option: string, value: unknown, isReadOnly: boolean): RecursiveBind {
+  const recursive = checkChoice(option, value, recursiveBinds);
+  if ((recursive === 'writable' || recursive === 'readonly') && !isReadOnly) {
+    throw invalidOption(option, value, 'needs readOnly: true');
+  }
+  return recursive;
 }
 
 function settleSource(option: string, type: MountSetting['type'], source: unknown): { source?: string } {
@@ -94,20 +125,23 @@ function settleMountString(option: string, text: string): MountSetting {
     ...settleSource(option, type, source),
     target: checkTarget(option, target),
     ...(type === 'bind' ? { createSource: true } : {}),
-    ...settleWords(option, words),
+    ...settleWords(option, words, type),
   };
 }
 
 function settleWords(
   option: string,
   words: string | undefined,
-): Pick<MountSetting, 'readOnly' | 'options' | 'propagation'> {
-  const result: Pick<MountSetting, 'readOnly' | 'options' | 'propagation'> = { readOnly: false, options: [] };
+  type: MountSetting['type'],
+): Pick<MountSetting, 'readOnly' | 'options' | 'propagation' | 'noCopy'> {
+  const result: ReturnType<typeof settleWords> = { readOnly: false, options: [] };
   for (const word of words?.split(',') ?? []) {
     if (word === 'ro' || word === 'rw') {
       result.readOnly = word === 'ro';
     } else if ((propagations as readonly string[]).includes(word)) {
       result.propagation = word;
+    } else if (word === 'nocopy' && type === 'volume') {
+      result.noCopy = true;
     } else if (flags.includes(word)) {
       result.options.push(word);
     } else if (!['z', 'Z', 'rbind', 'consistent', 'cached', 'delegated'].includes(word)) {

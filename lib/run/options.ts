@@ -24,7 +24,17 @@ export interface MountOption {
   source?: string;
   /** Absolute path in the container. */
   target: string;
+  /** Also what is mounted below it, unless `recursive` says otherwise. */
   readOnly?: boolean;
+  /** volume only: what lies there in the volume is mounted; it must exist, and its links lead nowhere but into the volume. */
+  subpath?: string;
+  /** volume only: an empty one is not filled from the image's folder. */
+  noCopy?: boolean;
+  /**
+   * bind only. `'enabled'`, the default: what is mounted below the source comes along, read-only if the mount is. `'disabled'`: it doesn't.
+   * `'writable'`: it comes along and stays writable. `'readonly'`: as `'enabled'`, said aloud.
+   */
+  recursive?: 'enabled' | 'disabled' | 'writable' | 'readonly';
   propagation?: 'private' | 'rprivate' | 'shared' | 'rshared' | 'slave' | 'rslave';
   /** tmpfs only. */
   size?: Size;

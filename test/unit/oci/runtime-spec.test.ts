@@ -123,6 +123,36 @@ test('limits', () => {
   expect(specOf({}).linux.resources).toEqual({ devices: expect.any(Array) });
 });
 
+test('a bind reaches as far as was asked for, and so does its being read-only', () => {
+  const asked = { type: 'bind' as const, source: '/host', target: '/a', options: [] };
+  const options = (mount: Partial<ResolvedMount>): unknown =>
+    specOf({}, { mounts: [{ ...asked, readOnly: true, ...mount }] }).mounts.find(
+      ({ destination }) => destination === '/a',
+    )?.options;
+  expect(options({})).toEqual(['rbind', 'rprivate', 'ro', 'rro']);
+  expect(options({ recursive: 'readonly' })).toEqual(['rbind', 'rprivate', 'ro', 'rro']);
+  expect(options({ recursive: 'writable' })).toEqual(['rbind', 'rprivate', 'ro']);
+  expect(options({ recursive: 'disabled' })).toEqual(['bind', 'rprivate', 'ro']);
+  expect(options({ readOnly: false })).toEqual(['rbind', 'rprivate']);
+});
+
+test('volumes are filled unless told otherwise; what lies inside one can be mounted', () => {
+  const asked = { type: 'volume' as const, source: '/v/_data', readOnly: false, options: [] };
+  const { dinghy } = specOf(
+    {},
+    {
+      mounts: [
+        { ...asked, target: '/filled' },
+        { ...asked, target: '/bare', noCopy: true },
+        { ...asked, target: '/inner', subpath: 'a/b' },
+      ],
+    },
+  );
+  expect(dinghy.copyUp).toEqual(['/filled']);
+  expect(dinghy.subpaths).toEqual({ '/inner': 'a/b' });
+  expect(specOf({}).dinghy.subpaths).toBeUndefined();
+});
+
 test('mounts: the defaults, the generated files, and what was asked for with outer folders first', () => {
   const asked = { readOnly: false, options: [] };
   const { mounts } = specOf(
@@ -141,7 +171,7 @@ test('mounts: the defaults, the generated files, and what was asked for with out
   expect(at('/sys')).toMatchObject({ options: expect.arrayContaining(['ro']) });
   expect(at('/dev/shm')).toMatchObject({ options: expect.arrayContaining(['size=1048576', 'mode=1777']) });
   expect(at('/etc/hosts')).toMatchObject({ source: '/b/hosts', type: 'bind' });
-  expect(at('/a')).toMatchObject({ type: 'bind', options: ['rbind', 'rslave', 'ro'] });
+  expect(at('/a')).toMatchObject({ type: 'bind', options: ['rbind', 'rslave', 'ro', 'rro'] });
   expect(at('/run')).toMatchObject({ type: 'tmpfs', options: ['nosuid', 'nodev', 'noexec', 'mode=700', 'size=4096'] });
   expect(mounts.filter(({ destination }) => destination === '/dev/mqueue')).toHaveLength(1);
   const order = mounts.map(({ destination }) => destination);

@@ -213,6 +213,38 @@ test('mounts in all their forms', () => {
   ]);
 });
 
+test('what a mount takes of its source', () => {
+  const volume = { type: 'volume', source: 'data', target: '/b' } as const;
+  const bind = { type: 'bind', source: '/host', target: '/a' } as const;
+  const { mounts } = settleOptions({
+    mounts: [
+      { ...volume, subpath: 'a/b', noCopy: true },
+      { ...bind, recursive: 'disabled' },
+      { ...bind, target: '/r', readOnly: true, recursive: 'writable' },
+      'data:/n:nocopy',
+    ],
+  });
+  expect(mounts).toEqual([
+    { ...volume, readOnly: false, subpath: 'a/b', noCopy: true, options: [] },
+    { ...bind, readOnly: false, recursive: 'disabled', options: [] },
+    { ...bind, target: '/r', readOnly: true, recursive: 'writable', options: [] },
+    { ...volume, target: '/n', readOnly: false, noCopy: true, options: [] },
+  ]);
+  for (const mount of [
+    { ...volume, subpath: '/etc' },
+    { ...volume, subpath: 'a/../../b' },
+    { ...volume, subpath: '' },
+    { ...bind, subpath: 'a' },
+    { ...bind, noCopy: true },
+    { ...volume, recursive: 'disabled' },
+    { ...bind, recursive: 'writable' },
+    { ...bind, recursive: 'sometimes' },
+    '/host:/a:nocopy',
+  ]) {
+    expect(refusal({ mounts: [mount] }).code).toBe('ERR_INVALID_OPTION');
+  }
+});
+
 test('devices in all their forms', () => {
   const { devices } = settleOptions({
     devices: ['/dev/a', '/dev/a:r', '/dev/a:/dev/b', '/dev/a:/dev/b:rw', { source: '/dev/c' }],
