@@ -14,12 +14,13 @@ import type {
   ExtractOptions,
   RemoveOptions,
   StopOptions,
+  UpdateOptions,
   WaitForOptions,
   WaitOptions,
 } from './run/handle';
 import type { ContainerInspect } from './run/inspect';
 import type { LogEntry, LogOptions } from './run/log-entry';
-import type { ContainerOptions, ExecOptions, RestartOption, Size, SpawnOptions } from './run/options';
+import type { ContainerOptions, ExecOptions, SpawnOptions } from './run/options';
 import type { TopProcess } from './run/proc-stat';
 import type { WaitCondition } from './run/wait-condition';
 import { asyncDispose } from './util/dispose';
@@ -34,19 +35,14 @@ export interface ContainerStats {
   network: { receivedBytes: number; sentBytes: number };
 }
 
-export interface UpdateOptions {
-  memory?: Size;
-  cpus?: number;
-  pids?: number;
-  restart?: RestartOption['policy'] | RestartOption;
-}
-
 export interface CommitOptions {
   reference?: string;
   config?: Partial<Image['config']>;
 }
 
 export type ForkOptions = ContainerOptions;
+
+export type { UpdateOptions };
 
 /** One container, made here or looked up. */
 export class Container implements AsyncDisposable {
@@ -177,8 +173,9 @@ export class Container implements AsyncDisposable {
     await this.#handle.rename(name);
   }
 
-  async update(_options: UpdateOptions): Promise<void> {
-    throw notImplemented('container.update()', 'make a new container with the other limits');
+  /** Its limits and its policy are these now, and stay for its next starts; what is not given stays. All, or nothing. */
+  async update(options: UpdateOptions): Promise<void> {
+    await this.#handle.update(options);
   }
 
   /**

@@ -246,26 +246,30 @@ sys::Result<void> Cgroup::add(pid_t pid) const {
   return {};
 }
 
-sys::Result<void> Cgroup::apply(const Resources& resources) const {
-  std::vector<std::pair<const Folder*, Knob>> knobs;
+sys::Result<Cgroup::FileValues> Cgroup::files_for(const Resources& resources) const {
+  FileValues files;
   for (const Knob& knob : v2_knobs(resources)) {
     // Files of no controller ("cgroup.max.depth") exist in every v2 folder.
     const Folder* folder = knob.controller == "cgroup" ? v2_folder() : folder_of(knob.controller);
     if (folder == nullptr) return no_controller(knob.controller, false);
-    if (folder->v2) knobs.emplace_back(folder, knob);
+    if (folder->v2) files.emplace_back(folder, knob);
   }
   for (const Knob& knob : v1_knobs(resources)) {
     const Folder* folder = folder_of(knob.controller);
-    if (folder != nullptr && !folder->v2) knobs.emplace_back(folder, knob);
+    if (folder != nullptr && !folder->v2) files.emplace_back(folder, knob);
   }
-  // Some pairs must be written in one order when a limit grows and in the other when it shrinks (memory and memsw):
-  // what the kernel finds inconsistent is written again after the rest.
-  for (int round = 0; !knobs.empty(); round++) {
-    std::vector<std::pair<const Folder*, Knob>> again;
-    for (const auto& [folder, knob] : knobs) {
+  return files;
+}
+
+// Some pairs must be written in one order when a limit grows and in the other when it shrinks (memory and memsw): what
+// the kernel finds inconsistent is written again after the rest.
+sys::Result<void> Cgroup::write_files(FileValues files) {
+  for (int round = 0; !files.empty(); round++) {
+    FileValues again;
+    for (const auto& [folder, knob] : files) {
       auto written = sys::write_knob(folder->fd.get(), knob.file.c_str(), knob.value);
       if (written || (knob.optional && written.failure().err == ENOENT)) continue;
-      if (round == 0 && written.failure().err == EINVAL && knobs.size() > 1) {
+      if (round == 0 && written.failure().err == EINVAL && files.size() > 1) {
         again.emplace_back(folder, knob);
         continue;
       }
@@ -275,12 +279,60 @@ sys::Result<void> Cgroup::apply(const Resources& resources) const {
       failure.message = "the kernel refused '" + knob.value + "'";
       return failure;
     }
-    knobs = std::move(again);
+    files = std::move(again);
   }
   return {};
 }
 
-sys::Result<void> Cgroup::update(const Resources& resources) const { return apply(resources); }
+sys::Result<void> Cgroup::apply(const Resources& resources) const {
+  auto files = files_for(resources);
+  if (!files) return files.take_failure();
+  return write_files(std::move(*files));
+}
+
+// A controller of a v1 hierarchy that no limit had asked for at the start: the processes are moved into a folder there.
+sys::Result<void> Cgroup::join_missing(const Resources& changes) {
+  for (const std::string& controller : needed_controllers(changes)) {
+    if (folder_of(controller) != nullptr) continue;
+    const Folder* own = own_folder();
+    auto host = CgroupHost::detect();
+    if (!host) return host.take_failure();
+    const Hierarchy* hierarchy = host->find(controller);
+    if (own == nullptr || hierarchy == nullptr || hierarchy->v2) return no_controller(controller, false);
+    if (!hierarchy->writable) return no_controller(controller, true);
+    SYS_TRY(add_folder(*hierarchy, std::string(own->name), changes));
+    const int folder = folders_.back().fd.get();
+    // A child is where its parent was when it was made: until a look at all of them finds nobody new.
+    for (bool moved = true; moved;) {
+      moved = false;
+      const std::vector<pid_t> there = cgroup_processes(folder, true);
+      for (const pid_t pid : processes()) {
+        if (std::find(there.begin(), there.end(), pid) != there.end()) continue;
+        auto written = sys::write_knob(folder, "cgroup.procs", std::to_string(pid));
+        if (!written && written.failure().err != ESRCH) return written;
+        moved = moved || written.ok();
+      }
+    }
+  }
+  return {};
+}
+
+sys::Result<void> Cgroup::update(const Resources& changes) {
+  SYS_TRY(join_missing(changes));
+  auto files = files_for(changes);
+  if (!files) return files.take_failure();
+  FileValues before;
+  for (const auto& [folder, knob] : *files) {
+    auto text = sys::read_file(folder->fd.get(), knob.file.c_str(), kMaxCgroupFile);
+    if (!text) continue;
+    // An empty one (cpuset.cpus) is written as an empty line.
+    while (text->size() > 1 && text->back() == '\n') text->pop_back();
+    before.emplace_back(folder, Knob{knob.controller, knob.file, *text, knob.optional});
+  }
+  auto written = write_files(std::move(*files));
+  if (!written) (void)write_files(std::move(before)).ok();
+  return written;
+}
 
 sys::Result<void> Cgroup::restrict_devices(const std::vector<DeviceRule>& rules) const {
   for (const Folder& folder : folders_) {

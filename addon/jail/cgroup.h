@@ -42,6 +42,8 @@ struct CgroupView {
   std::vector<std::string> controllers;
 };
 
+struct Knob;
+
 class Cgroup {
  public:
   Cgroup() = default;  // no cgroup: every call below succeeds and does nothing
@@ -81,8 +83,10 @@ class Cgroup {
   [[nodiscard]] int oom_fd() const { return oom_.get(); }
   void drain_oom() const;
 
-  // New limits for a running container; what is absent stays.
-  [[nodiscard]] sys::Result<void> update(const Resources& resources) const;
+  // New limits for what runs here; what is absent stays. All of them are in force, or, after a failure, none: each file
+  // has what it had. A v1 hierarchy that was not needed yet is joined. Memory and swap, quota and period, are given
+  // together.
+  [[nodiscard]] sys::Result<void> update(const Resources& changes);
 
   // Every process in it and below was sent SIGKILL, also frozen ones; it may take a moment until they are gone.
   [[nodiscard]] sys::Result<void> kill() const;
@@ -115,7 +119,11 @@ class Cgroup {
   [[nodiscard]] const Folder* v2_folder() const;
   [[nodiscard]] const Folder* own_folder() const;
   sys::Result<void> add_folder(const Hierarchy& hierarchy, const std::string& path, const Resources& resources);
+  using FileValues = std::vector<std::pair<const Folder*, Knob>>;
+  [[nodiscard]] sys::Result<FileValues> files_for(const Resources& resources) const;
+  [[nodiscard]] static sys::Result<void> write_files(FileValues files);
   [[nodiscard]] sys::Result<void> apply(const Resources& resources) const;
+  sys::Result<void> join_missing(const Resources& changes);
   sys::Result<void> restrict_devices(const std::vector<DeviceRule>& rules) const;
   sys::Result<void> watch_oom();
 

@@ -14,6 +14,7 @@
 
 #include "supervisor/clock.h"
 #include "supervisor/host.h"
+#include "supervisor/update.h"
 #include "sys/kernel.h"
 #include "sys/small_file.h"
 #include "sys/tree.h"
@@ -274,6 +275,26 @@ void Container::end_now() {
   sys::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
   (void)cgroup_.kill().ok();
   if (phase_ == Phase::kRunning) journal_.note("kill", {{"signal", std::to_string(SIGKILL)}});
+}
+
+sys::Result<void> Container::update(const sys::Json& request) {
+  auto changes = parse_update(request);
+  if (!changes) return changes.take_failure();
+  SYS_TRY(draft_config(config_.bundle, request, config_.detached));
+  const bool lives = phase_ == Phase::kStarting || phase_ == Phase::kRunning;
+  auto outcome = lives ? cgroup_.update(changes->resources) : sys::Result<void>();
+  if (outcome) outcome = adopt_draft(config_.bundle);
+  if (!outcome) {
+    drop_draft(config_.bundle);
+    return outcome;
+  }
+  merge_resources(config_.spec.resources, changes->resources);
+  if (changes->restart) {
+    config_.restart = *changes->restart;
+    restart_.change(*changes->restart);
+  }
+  journal_.note("update");
+  return {};
 }
 
 sys::Result<void> Container::pause() {

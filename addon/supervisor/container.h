@@ -49,6 +49,9 @@ class Container {
   void stop(int number, int64_t timeout_ms, By by, Done done);
   // SIGKILL to everything in it, also while paused; its policy does not start it again.
   void end_now();
+  // Other limits, in force at once if it runs, and another policy, from its next end on; both stay for its next starts.
+  // After a failure nothing has changed. `request`: see update.h.
+  sys::Result<void> update(const sys::Json& request);
   sys::Result<void> pause();
   sys::Result<void> unpause();
   // Its config.json and container.json are those in the folder `draft`, and of its names on disk it is `to` that goes

@@ -107,6 +107,7 @@ void Server::on_request(Connection& connection, const Request& request) {
   if (op == "join") return handle_join(connection, request);
   if (op == "remove") return handle_remove(connection, request);
   if (op == "rename") return handle_rename(connection, request);
+  if (op == "update") return answer(connection, request.id, container_->update(request.document));
   if (op == "pause") return answer(connection, request.id, container_->pause());
   if (op == "unpause") return answer(connection, request.id, container_->unpause());
   if (op == "release") return handle_release(connection, request);

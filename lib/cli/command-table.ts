@@ -33,6 +33,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'wait for containers to end, print their exit codes',
     load: () => require('./commands/wait') as CommandModule,
   },
+  update: {
+    summary: 'change the limits and the restart policy of containers',
+    load: () => require('./commands/update') as CommandModule,
+  },
   rm: { summary: 'remove containers', load: () => require('./commands/rm') as CommandModule },
   top: { summary: "show a container's processes", load: () => require('./commands/top') as CommandModule },
   cp: {
@@ -83,5 +87,4 @@ export const notYet: Readonly<Record<string, string>> = {
   compose: 'start the services from a program, or one by one with `dinghy run`',
   network: 'containers on the default network reach each other by address',
   stats: "read the files of the container's cgroup",
-  update: 'make a new container with the other limits',
 };

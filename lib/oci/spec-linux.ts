@@ -7,6 +7,11 @@ export interface ResolvedDevice extends SpecDevice {
   permissions: string;
 }
 
+export type Limits = Pick<
+  ContainerSettings,
+  'memoryBytes' | 'memoryReservationBytes' | 'memorySwapBytes' | 'cpus' | 'cpuShares' | 'cpuset' | 'pids'
+>;
+
 export interface LinuxRequest {
   settings: ContainerSettings;
   devices: readonly ResolvedDevice[];
@@ -80,12 +85,24 @@ function makeResources(
   devices: readonly ResolvedDevice[],
   rootless: boolean,
 ): SpecResources {
+  const { memoryBytes, memorySwapBytes } = settings;
+  // As in Docker as much swap as memory, unless something else is asked for. A host that doesn't count swap passes over it.
+  const swap = memorySwapBytes ?? (memoryBytes === undefined ? undefined : 2 * memoryBytes);
+  return {
+    ...makeLimits({ ...settings, memorySwapBytes: swap }),
+    ...(rootless ? {} : { devices: makeRules(settings, devices) }),
+  };
+}
+
+const period = 100000; // microseconds
+
+/** The limits that are there, and nothing of those that are not. */
+export function makeLimits(settings: Limits): SpecResources {
   const memory = defined({
     limit: settings.memoryBytes,
     reservation: settings.memoryReservationBytes,
     swap: settings.memorySwapBytes,
   });
-  const period = 100000; // microseconds
   const cpu = defined({
     shares: settings.cpuShares,
     cpus: settings.cpuset,
@@ -95,7 +112,18 @@ function makeResources(
     ...(memory ? { memory } : {}),
     ...(cpu ? { cpu } : {}),
     ...(settings.pids === undefined ? {} : { pids: { limit: settings.pids } }),
-    ...(rootless ? {} : { devices: makeRules(settings, devices) }),
+  };
+}
+
+/** The other way round, for people: a limit that is not there is undefined. */
+export function limitsOf({ memory, cpu, pids }: SpecResources): Omit<Limits, 'memoryReservationBytes'> {
+  return {
+    memoryBytes: memory?.limit,
+    memorySwapBytes: memory?.swap,
+    cpus: cpu?.quota === undefined ? undefined : cpu.quota / (cpu.period ?? period),
+    cpuShares: cpu?.shares,
+    cpuset: cpu?.cpus,
+    pids: pids?.limit,
   };
 }
 

@@ -147,6 +147,17 @@ export class ContainerControl {
     noteContainer(this.context.state, this.record, 'restart');
   }
 
+  /** Its configuration and, if it runs, its cgroup have these; one that does not run has a supervisor for that moment. */
+  async update(changes: Record<string, unknown>): Promise<void> {
+    if (!existsSync(this.places.record)) {
+      throw this.notFound();
+    }
+    await this.#withSupervisor(async (link) => {
+      await this.#opened;
+      await link.request(`cannot update container ${this.record.name}`, 'update', changes);
+    });
+  }
+
   async setPaused(paused: boolean): Promise<void> {
     const op = paused ? 'pause' : 'unpause';
     const found = await this.#withLink(async (link) => {

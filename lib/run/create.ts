@@ -167,7 +167,6 @@ function makeRecord(
   { id, name, hostname, mounts, network }: Placement,
   reuse: ReuseRequest | undefined,
 ): ContainerRecord {
-  const { memoryBytes: memory, memorySwapBytes: memorySwap, cpus, cpuset, pids } = settings;
   return {
     version: 1,
     id,
@@ -191,7 +190,6 @@ function makeRecord(
     ports: network.mode === 'bridge' ? network.ports : [],
     mounts: [...mounts],
     network: networkRecord(network),
-    limits: { memory, memorySwap, cpus, cpuset, pids },
     stopSignal: stopSignal(image.config, settings),
     stopTimeoutMs: settings.stopTimeoutMs,
     ...(reuse ? { reuse: { key: reuse.key, named: reuse.named, options: reuse.options } } : {}),

@@ -1,4 +1,6 @@
 import { readRecord } from './record';
+import { readLimits } from './update';
+import type { Limits } from '../oci/spec-linux';
 import type { ContainerControl } from './container-control';
 import { readHealth } from './health';
 import type { ContainerInspect, ContainerStatus, NetworkEndpoint } from './inspect';
@@ -15,6 +17,7 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
   const seen = observe(control.places);
   const { state } = seen;
   const status = statusOf(seen);
+  const { limits, restart } = readLimits(control.places.config);
   const health = readHealth(control.places.health, seen);
   const isOver = status === 'exited' || status === 'restarting';
   const end = status === 'restarting' ? endOf(state!) : isOver ? waitResult(state) : undefined;
@@ -36,7 +39,7 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
       ? { finishedAt: new Date(state.finishedAt) }
       : {}),
     restartCount: state?.restartCount ?? 0,
-    restart: record.restart ?? { policy: 'no' },
+    restart,
     detached: record.detached,
     command: record.args,
     workdir: record.workdir,
@@ -53,7 +56,7 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
       target,
       readOnly,
     })),
-    limits: record.limits,
+    limits: shownLimits(limits),
     ...(health ? { health } : {}),
     networks: networksOf(record),
     stopSignal: signalName(record.stopSignal),
@@ -61,6 +64,12 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
     logPath: control.places.log,
     logLost: state?.logLost ?? 0,
   };
+}
+
+function shownLimits(limits: Partial<Limits>): ContainerInspect['limits'] {
+  const { memoryBytes, memorySwapBytes, cpus, cpuShares, cpuset, pids } = limits;
+  const all = { memory: memoryBytes, memorySwap: memorySwapBytes, cpus, cpuShares, cpuset, pids };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
 export function statusOf({ state, dead }: Observation): ContainerStatus {

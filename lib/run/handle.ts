@@ -6,7 +6,7 @@ import type { DiffEntry, DiffOptions } from './diff';
 import type { ExecResult, WaitResult } from './exec-result';
 import type { ContainerInspect } from './inspect';
 import type { LogEntry, LogOptions } from './log-entry';
-import type { ExecOptions, SpawnOptions } from './options';
+import type { ContainerOptions, ExecOptions, SpawnOptions, Size } from './options';
 import type { TopProcess } from './proc-stat';
 import type { PortBinding } from './state';
 import type { WaitCondition } from './wait-condition';
@@ -25,6 +25,20 @@ export interface RemoveOptions {
   force?: boolean;
   /** Also its anonymous volumes. */
   volumes?: boolean;
+}
+
+/** What is absent stays. */
+export interface UpdateOptions {
+  memory?: Size;
+  memoryReservation?: Size;
+  /** Memory plus swap; -1 is unlimited. */
+  memorySwap?: Size;
+  cpus?: number;
+  cpuShares?: number;
+  cpuset?: string;
+  /** -1 is unlimited. */
+  pids?: number;
+  restart?: ContainerOptions['restart'];
 }
 
 export interface WaitOptions {
@@ -76,6 +90,7 @@ export interface ContainerHandle {
   stop(options: StopOptions): Promise<void>;
   kill(signalName: string): Promise<void>;
   restart(options: StopOptions): Promise<void>;
+  update(options: UpdateOptions): Promise<void>;
   pause(): Promise<void>;
   unpause(): Promise<void>;
   remove(options: RemoveOptions): Promise<void>;

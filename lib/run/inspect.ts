@@ -57,7 +57,7 @@ export interface ContainerInspect {
   tty: boolean;
   ports: PortBinding[];
   mounts: { type: 'bind' | 'volume' | 'tmpfs'; name?: string; source?: string; target: string; readOnly: boolean }[];
-  limits: { memory?: number; memorySwap?: number; cpus?: number; cpuset?: string; pids?: number };
+  limits: { memory?: number; memorySwap?: number; cpus?: number; cpuShares?: number; cpuset?: string; pids?: number };
   /** Absent without a health check. Of one that has ended: unhealthy. */
   health?: ContainerHealth;
   networks: Record<string, NetworkEndpoint>;

@@ -26,6 +26,7 @@ import type {
   ExtractOptions,
   RemoveOptions,
   StopOptions,
+  UpdateOptions,
   WaitForOptions,
   WaitOptions,
 } from './handle';
@@ -40,6 +41,7 @@ import type { TopProcess } from './proc-stat';
 import { checkName, checkSignalName } from './settle-options';
 import { observe, type PortBinding } from './state';
 import { topContainer } from './top';
+import { refusedLimit, settleUpdate, updateContainer } from './update';
 import { settleConditions, waitForConditions } from './wait-for';
 import type { WaitCondition } from './wait-condition';
 import { checkBoolean, checkChoice, checkDuration, checkOptions, checkSignal, invalidOption } from '../util/checks';
@@ -81,6 +83,15 @@ export class LiveContainer implements ContainerHandle {
 
   async restart(options: StopOptions): Promise<void> {
     await this.control.restart(settleStop('restart', options));
+  }
+
+  async update(options: UpdateOptions): Promise<void> {
+    const settings = settleUpdate(options);
+    try {
+      await updateContainer(this.control, settings);
+    } catch (error) {
+      throw refusedLimit(error);
+    }
   }
 
   async pause(): Promise<void> {

@@ -39,7 +39,6 @@ export interface ContainerRecord {
   ports: BridgeSection['ports'];
   mounts: ResolvedMount[];
   network: { mode: 'none' | 'host' | 'bridge'; address?: string; gateway?: string; mac?: string };
-  limits: { memory?: number; memorySwap?: number; cpus?: number; cpuset?: string; pids?: number };
   stopSignal: number;
   stopTimeoutMs: number;
   reuse?: ReuseRecord;

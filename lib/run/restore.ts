@@ -4,6 +4,7 @@ import type { ContainerControl } from './container-control';
 import type { RunContext } from './context';
 import { listContainers } from './find';
 import { isActive, observe, type SupervisorState } from './state';
+import { readLimits } from './update';
 
 export interface RestoreOutcome {
   /** Running again. */
@@ -57,8 +58,8 @@ async function restore(control: ContainerControl, outcome: RestoreOutcome): Prom
 }
 
 /** As Docker's daemon decides when it starts. An end that nobody saw counts as a failure. */
-function shouldStart({ record }: ContainerControl, state: SupervisorState): boolean {
-  const { policy, maxRetries = Infinity } = record.restart ?? { policy: 'no' };
+function shouldStart({ places }: ContainerControl, state: SupervisorState): boolean {
+  const { policy, maxRetries = Infinity } = readLimits(places.config).restart;
   const unseen = isActive(state) || state.exitCode === undefined;
   switch (policy) {
     case 'always':

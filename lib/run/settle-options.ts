@@ -20,6 +20,7 @@ import {
 import { notImplemented } from '../util/not-implemented';
 import { parseSize } from '../util/size';
 import { settleHealthcheck } from './healthcheck-option';
+import { checkSwap, settleLimits } from './limit-options';
 import { settleMounts } from './mount-options';
 import { settleRestart } from './restart-option';
 import { settleUlimits } from './ulimit-options';
@@ -63,13 +64,7 @@ export function settleOptions(options: PlainObject): ContainerSettings {
     network: given('network', settleNetwork) ?? 'bridge',
     dns: given('dns', (option, value) => checkArray(option, value, checkAddress)) ?? [],
     extraHosts: given('extraHosts', settleExtraHosts) ?? {},
-    memoryBytes: given('memory', checkMemory),
-    memoryReservationBytes: given('memoryReservation', parseSize),
-    memorySwapBytes: given('memorySwap', (option, value) => (value === -1 ? -1 : parseSize(option, value))),
-    cpus: given('cpus', checkCpus),
-    cpuShares: given('cpuShares', (option, value) => checkInteger(option, value, 2, 262144)),
-    cpuset: given('cpuset', checkCpuset),
-    pids: given('pids', (option, value) => checkInteger(option, value, -1, 4194304)),
+    ...settleLimits(options),
     oomScoreAdj: given('oomScoreAdj', (option, value) => checkInteger(option, value, -1000, 1000)),
     shmBytes: given('shmSize', parseSize) ?? defaultShmBytes,
     ulimits: given('ulimits', settleUlimits) ?? [],
@@ -142,15 +137,7 @@ function checkTogether(settings: ContainerSettings): void {
   if (network !== 'bridge' && (ports.length > 0 || publishAll)) {
     throw invalidOption('ports', network, "only network 'bridge' publishes ports");
   }
-  if (memorySwapBytes !== undefined && memorySwapBytes !== -1) {
-    if (memoryBytes === undefined || memorySwapBytes < memoryBytes) {
-      throw invalidOption(
-        'memorySwap',
-        memorySwapBytes,
-        'is memory and swap together: needs memory, and to be no less',
-      );
-    }
-  }
+  checkSwap(memoryBytes, memorySwapBytes);
 }
 
 export function checkName(option: string, value: unknown): string {
@@ -261,29 +248,6 @@ function settleExtraHosts(option: string, value: unknown): Record<string, string
     checkHostname(name, host);
     return address === 'host-gateway' ? address : checkAddress(name, address);
   });
-}
-
-function checkMemory(option: string, value: unknown): number {
-  const bytes = parseSize(option, value);
-  if (bytes < 6 * 1024 * 1024) {
-    throw invalidOption(option, value, 'must be at least 6m, which a process needs to start');
-  }
-  return bytes;
-}
-
-function checkCpus(option: string, value: unknown): number {
-  // The kernel refuses quotas under 1 ms in its period of 100 ms.
-  if (typeof value !== 'number' || !(value >= 0.01) || value > 8192) {
-    throw invalidOption(option, value, 'must be a number of CPUs, at least 0.01');
-  }
-  return value;
-}
-
-function checkCpuset(option: string, value: unknown): string {
-  if (typeof value !== 'string' || !/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(value)) {
-    throw invalidOption(option, value, "must be a list of CPUs like '0-2,5'");
-  }
-  return value;
 }
 
 function checkCapability(option: string, value: unknown): string {
