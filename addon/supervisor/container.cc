@@ -25,6 +25,8 @@ namespace {
 constexpr size_t kMaxClaimSize = 4096;
 constexpr int64_t kLostDelayMs = 200;
 
+constexpr int64_t kOomCountMs = 100;
+
 siginfo_t reap(const sys::Fd& pidfd) {
   siginfo_t info{};
   while (waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd.get()), &info, WEXITED | __WALL) < 0 &&
@@ -160,6 +162,18 @@ void Container::finish_start() {
   state_.started_at = now_text();
   started_ms_ = monotonic_ms();
   state_.runs++;
+  state_.oom_kills = 0;
+  // Best effort: who cannot watch still counts them at the end.
+  if (cgroup_.oom_fd() >= 0) {
+    (void)loop_.watch(cgroup_.oom_fd(), EPOLLIN, [this](uint32_t) {
+      cgroup_.drain_oom();
+      if (count_oom_kills()) publish();
+      // cgroup v1 tells of it before it is done and counted.
+      loop_.after(kOomCountMs, [this] {
+        if (count_oom_kills()) publish();
+      });
+    });
+  }
   state_.error.clear();
   state_.ports = network_.ports();
   state_.address = network_.address();
@@ -251,6 +265,15 @@ void Container::stop(int number, int64_t timeout_ms, By by, Done done) {
   }
 }
 
+// Whether the kernel has killed somebody since the last look. PID 1 may live on.
+bool Container::count_oom_kills() {
+  const uint64_t kills = cgroup_.oom_kills();
+  if (kills <= state_.oom_kills) return false;
+  state_.oom_kills = kills;
+  journal_.note("oom");
+  return true;
+}
+
 void Container::on_health() {
   state_.health = health_.status();
   publish();
@@ -335,6 +358,7 @@ void Container::on_exit() {
 // anybody hears of the end.
 void Container::record_exit(int code, int signal) {
   stdio_.drain();
+  (void)count_oom_kills();
   const bool killed = signal == SIGKILL || code == 128 + SIGKILL;
   state_.oom_killed = killed && !killed_by_us_ && cgroup_.oom_kills() > 0;
   state_.pid = 0;
@@ -378,6 +402,7 @@ void Container::end_process() {
 }
 
 void Container::remove_cgroup() {
+  if (cgroup_.oom_fd() >= 0) loop_.forget(cgroup_.oom_fd());
   (void)cgroup_.remove().ok();
   cgroup_ = {};
 }

@@ -96,6 +96,7 @@ class Container {
   void record_exit(int code, int signal);
   void signal_init(int number);
   void on_health();
+  bool count_oom_kills();
   void end_policy(By by);
   void stop_waiting();
   void settle();

@@ -66,6 +66,7 @@ std::string state_json(const State& state) {
   if (state.exit_code) json.put("exitCode", *state.exit_code);
   if (state.signal != 0) json.put("signal", state.signal);
   json.put("oomKilled", state.oom_killed);
+  if (state.oom_kills > 0) json.put("oomKills", state.oom_kills);
   if (!state.error.empty()) json.put("error", state.error);
   if (state.log_lost > 0) json.put("logLost", state.log_lost);
   json.put("runs", state.runs).put("restartCount", state.restart_count);

@@ -31,6 +31,7 @@ struct State {
   std::optional<int> exit_code;  // 128 + signal when a signal ended it
   int signal = 0;
   bool oom_killed = false;
+  uint64_t oom_kills = 0;         // in this run, whoever of it was killed
   std::string error;              // why the last start failed
   uint64_t log_lost = 0;          // bytes of output that could not be written (a full disk)
   int runs = 0;                   // how often its program was started, by whomever

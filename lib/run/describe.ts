@@ -31,6 +31,7 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
     ...(state && state.pid > 0 && seen.alive ? { pid: state.pid } : {}),
     ...(end ? { exitCode: end.exitCode, signal: end.signal } : {}),
     oomKilled: end?.oomKilled ?? false,
+    oomKills: state?.oomKills ?? 0,
     ...(error ? { error } : {}),
     created: new Date(record.created),
     ...(state?.startedAt ? { startedAt: new Date(state.startedAt) } : {}),

@@ -40,6 +40,8 @@ export interface ContainerInspect {
   exitCode?: number | null;
   signal?: NodeJS.Signals | null;
   oomKilled: boolean;
+  /** How many processes of its last run the kernel killed for want of memory, whether or not that ended it. */
+  oomKills: number;
   error?: string;
   created: Date;
   startedAt?: Date;

@@ -26,6 +26,8 @@ export interface SupervisorState {
   /** A number; 0 or absent when no signal ended it. */
   signal?: number;
   oomKilled: boolean;
+  /** How many processes of this run the kernel has killed for want of memory; PID 1 may have survived. */
+  oomKills?: number;
   error?: string;
   /** Bytes of output that a full disk swallowed. */
   logLost?: number;

@@ -25,6 +25,7 @@ export interface ContainerOptions {
   env?: string[];
   detached?: boolean;
   autoRemove?: boolean;
+  init?: boolean;
   restart?: { policy: string; maxRetries?: number };
   health?: { args: string[]; [name: string]: unknown };
   stdin?: boolean;
@@ -292,7 +293,7 @@ function makeConfig(folder: string, id: string, lower: string, options: Containe
       stdin: options.stdin ?? false,
       copyUp: [],
       stop: options.stop ?? { signal: 15, timeoutMs: 10_000 },
-      init: false,
+      init: options.init ?? false,
       network: { mode: 'none' },
       lock: join(folder, 'lock'),
       release: options.release ?? [],
