@@ -324,7 +324,7 @@ sys::Result<void> Container::pause() {
   if (state_.status != Status::kRunning) return sys::error("pause", "the container is not running", ESRCH);
   if (cgroup_.empty()) return sys::error("pause", "there is no cgroup on this host to freeze it with", ENOTSUP);
   health_.pause();
-  const auto frozen = cgroup_.freeze();
+  auto frozen = cgroup_.freeze();
   if (!frozen) {
     health_.unpause();
     return frozen;
