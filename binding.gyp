@@ -13,7 +13,7 @@
       # After Node's own, which ask for an older standard: the last one counts.
       'cflags_cc': ['<@(core_flags)'],
       'sources': ['addon/jail/seccomp/generate.cc',
-                  '<!@(ls addon/jail/seccomp/profile*.cc addon/jail/seccomp/compile*.cc)'],
+                  '<!@(ls addon/jail/seccomp/profile*.cc addon/jail/seccomp/compile.cc addon/jail/seccomp/filter.cc)'],
       'libraries': ['-l:libseccomp.a'],
     },
     {

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "jail/seccomp/compile.h"
+#include "jail/seccomp/custom.h"
 #include "jail/spec.h"
 #include "supervisor/handshake.h"
 #include "supervisor/modes.h"
@@ -18,17 +19,15 @@ sys::Result<void> compile_into_file(const Request& request) {
   sys::JsonReader reader("seccomp");
   const auto names = reader.texts(&request.document, "capabilities");
   const std::string out = reader.text(&request.document, "out");
+  const sys::Json* profile = reader.object(&request.document, "profile");
   SYS_TRY(reader.done());
-  if (sys::json_member(&request.document, "profile") != nullptr) {
-    return sys::error("seccomp", "profiles other than the default are not supported yet", ENOTSUP);
-  }
   uint64_t capabilities = 0;
   for (const std::string& name : names) {
     const uint64_t bit = jail::capability_bit(name);
     if (bit == 0) return sys::error("seccomp", "there is no capability " + name, EINVAL);
     capabilities |= bit;
   }
-  auto program = jail::seccomp::compile(capabilities);
+  auto program = profile != nullptr ? jail::seccomp::compile_custom(*profile) : jail::seccomp::compile(capabilities);
   if (!program) return program.take_failure();
   const size_t slash = out.rfind('/');
   if (slash == std::string::npos) return sys::error("seccomp", "out must be an absolute path", EINVAL);

@@ -46,13 +46,14 @@ export function makeRuntimeSpec(image: ImageConfig, settings: ContainerSettings,
   };
 }
 
-/** Whether the built-in seccomp filter doesn't fit, because it was compiled for Docker's default capabilities. */
+/** Whether the built-in seccomp filter doesn't fit: it was compiled for Docker's profile and default capabilities. */
 export function needsOwnFilter(settings: ContainerSettings, capabilities: readonly string[]): boolean {
-  return !isUnconfined(settings) && !isDefaultSet(capabilities);
+  const { seccomp } = settings;
+  return typeof seccomp === 'object' || (!isUnconfined(settings) && !isDefaultSet(capabilities));
 }
 
 function isUnconfined({ privileged, seccomp }: ContainerSettings): boolean {
-  return privileged || seccomp === 'unconfined';
+  return seccomp === 'unconfined' || (privileged && seccomp === undefined);
 }
 
 function makeSection(image: ImageConfig, settings: ContainerSettings, placement: Placement): DinghySection {

@@ -1,3 +1,4 @@
+import type { SeccompProfile } from './seccomp-profile';
 import type { BridgeSection, RestartSection } from './spec-types';
 
 /** A container's options, checked, in one form and one unit each. What is undefined comes from the image or is a default. */
@@ -33,7 +34,8 @@ export interface ContainerSettings {
   capAdd: string[];
   capDrop: string[];
   privileged: boolean;
-  seccomp: 'default' | 'unconfined';
+  /** `undefined`: the default profile, or none when privileged. */
+  seccomp?: 'default' | 'unconfined' | SeccompProfile;
   noNewPrivileges: boolean;
   devices: DeviceSetting[];
   sysctls: Record<string, string>;

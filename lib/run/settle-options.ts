@@ -1,5 +1,6 @@
 import { parsePorts } from '../network/ports';
 import { capabilityName } from '../oci/capabilities';
+import { settleSeccompProfile } from '../oci/seccomp-profile';
 import type { ContainerSettings, DeviceSetting, FileSetting } from '../oci/settings';
 import { signalNumber } from '../oci/signals';
 import {
@@ -72,7 +73,7 @@ export function settleOptions(options: PlainObject): ContainerSettings {
     capAdd: given('capAdd', (option, value) => checkArray(option, value, checkCapability)) ?? [],
     capDrop: given('capDrop', (option, value) => checkArray(option, value, checkCapability)) ?? [],
     privileged: given('privileged', checkBoolean) ?? false,
-    seccomp: given('seccomp', (option, value) => checkChoice(option, value, ['default', 'unconfined'])) ?? 'default',
+    seccomp: given('seccomp', settleSeccomp),
     noNewPrivileges: given('noNewPrivileges', checkBoolean) ?? false,
     devices: given('devices', (option, value) => checkArray(option, value, settleDevice)) ?? [],
     sysctls: given('sysctls', (option, value) => checkRecord(option, value, checkSysctl)) ?? {},
@@ -104,15 +105,12 @@ function refuseUnbuilt(options: PlainObject): void {
       throw notImplemented(`option ${name}`, instead);
     }
   }
-  const { pid, ipc, seccomp, network } = options;
+  const { pid, ipc, network } = options;
   if (pid !== undefined) {
     throw notImplemented('option pid', 'every container has a pid namespace of its own');
   }
   if (ipc !== undefined && ipc !== 'private') {
     throw notImplemented('option ipc', "every container has an ipc namespace of its own ('private')");
-  }
-  if (isPlainObject(seccomp)) {
-    throw notImplemented('option seccomp with a profile', "use 'default' or 'unconfined'");
   }
   if (isPlainObject(network) || (typeof network === 'string' && network.startsWith('container:'))) {
     throw notImplemented('option network with named networks', "use 'bridge', 'host' or 'none'");
@@ -296,6 +294,12 @@ function checkSysctl(option: string, value: unknown, name: string): string {
     );
   }
   return checkText(option, typeof value === 'number' ? String(value) : value);
+}
+
+function settleSeccomp(option: string, value: unknown): ContainerSettings['seccomp'] {
+  return isPlainObject(value)
+    ? settleSeccompProfile(option, value)
+    : checkChoice<'default' | 'unconfined'>(option, value, ['default', 'unconfined']);
 }
 
 /** The number of a signal given by name or number. */

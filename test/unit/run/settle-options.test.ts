@@ -97,7 +97,6 @@ test.each([
   ['io', {}],
   ['pid', 'host'],
   ['ipc', 'host'],
-  ['seccomp', { defaultAction: 'SCMP_ACT_ALLOW' }],
   ['network', { front: {} }],
   ['network', 'container:abc'],
 ])('says that %s is not there yet, and what to do instead', (option, value) => {
