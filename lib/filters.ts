@@ -1,4 +1,5 @@
 import type { ImageRecord } from './image';
+import { referenceMatcher } from './oci/reference-pattern';
 import type { ContainerControl } from './run/container-control';
 import { statusOf } from './run/describe';
 import { observe } from './run/state';
@@ -7,7 +8,7 @@ import { checkBoolean, checkOptions, checkText, invalidOption } from './util/che
 
 type Values = readonly string[];
 
-/** A filter's values: names are ANDed, the values of one name ORed. */
+/** A filter's values: names are ANDed, the values of one name ORed, except labels: all of them must be there, as for Docker. */
 function settleFilters(value: unknown, names: readonly string[]): Map<string, Values> {
   const given = checkOptions('filters', value, names);
   return new Map(
@@ -37,7 +38,7 @@ export function matchesContainer(value: unknown, all: boolean): (control: Contai
       (all || filters.has('status') || activeStatuses.includes(status)) &&
       fits('id', (wanted) => record.id.startsWith(wanted)) &&
       fits('name', (wanted) => record.name.includes(wanted)) &&
-      fits('label', (wanted) => hasLabel(record.labels, wanted)) &&
+      hasLabels(record.labels, filters.get('label')) &&
       fits('status', (wanted) => status === wanted) &&
       fits('image', (wanted) => record.image === wanted || record.imageId.replace(/^sha256:/, '').startsWith(wanted))
     );
@@ -46,7 +47,7 @@ export function matchesContainer(value: unknown, all: boolean): (control: Contai
 
 /**
  * `lookUp` finds the image that `before` or `since` names.
- * @throws ERR_INVALID_OPTION, and what `lookUp` throws
+ * @throws ERR_INVALID_OPTION, ERR_INVALID_REFERENCE, and what `lookUp` throws
  */
 export async function matchesImage(
   value: unknown,
@@ -60,19 +61,19 @@ export async function matchesImage(
     'since',
   ]);
   const filters = settleFilters(rest, ['reference', 'label']);
+  const patterns = filters.get('reference')?.map(referenceMatcher);
   const wantDangling = dangling === undefined ? undefined : checkBoolean('filters.dangling', dangling);
   const timeOf = async (name: string, given: unknown): Promise<number | undefined> =>
     given === undefined ? undefined : ((await lookUp(checkText(`filters.${name}`, given))).created?.getTime() ?? 0);
   const [end, start] = [await timeOf('before', before), await timeOf('since', since)];
   return ({ references, config, created }) => {
-    const fits = (name: string, test: (wanted: string) => boolean): boolean => filters.get(name)?.some(test) ?? true;
     const time = created?.getTime() ?? 0;
     return (
       (wantDangling === undefined || (references.length === 0) === wantDangling) &&
       (end === undefined || time < end) &&
       (start === undefined || time > start) &&
-      fits('label', (wanted) => hasLabel(config.labels, wanted)) &&
-      fits('reference', (wanted) => references.some((reference) => isReference(reference, wanted)))
+      hasLabels(config.labels, filters.get('label')) &&
+      (patterns?.some((fits) => references.some(fits)) ?? true)
     );
   };
 }
@@ -88,9 +89,13 @@ export function matchesVolume(value: unknown): (volume: VolumeState) => boolean 
     return (
       (wantDangling === undefined || (usedBy.length === 0) === wantDangling) &&
       fits('name', (wanted) => name.includes(wanted)) &&
-      fits('label', (wanted) => hasLabel(labels, wanted))
+      hasLabels(labels, filters.get('label'))
     );
   };
+}
+
+function hasLabels(labels: Readonly<Record<string, string>>, wanted: Values = []): boolean {
+  return wanted.every((each) => hasLabel(labels, each));
 }
 
 /** `key` or `key=value`. */
@@ -98,10 +103,4 @@ function hasLabel(labels: Readonly<Record<string, string>>, wanted: string): boo
   const equals = wanted.indexOf('=');
   const key = equals < 0 ? wanted : wanted.slice(0, equals);
   return Object.hasOwn(labels, key) && (equals < 0 || labels[key] === wanted.slice(equals + 1));
-}
-
-/** The whole reference, or its repository; `*` stands for any part of one path segment. */
-function isReference(reference: string, wanted: string): boolean {
-  const pattern = wanted.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '[^/]*');
-  return new RegExp(`^${pattern}(:[^/:]+)?$`).test(reference);
 }

@@ -70,6 +70,7 @@ export interface RuntimeInfo {
 export interface ContainerFilters {
   id?: string | string[];
   name?: string | string[];
+  /** `key` or `key=value`; of several all must be there. */
   label?: string | string[];
   status?: string | string[];
   /** The image by the reference the container was made with, or its id. */
@@ -77,9 +78,9 @@ export interface ContainerFilters {
 }
 
 export interface ImageFilters {
-  /** The whole reference, or its repository; `*` stands for any part of one path segment. */
+  /** The whole reference, or its repository; `*`, `?` and `[a-z]` as in a shell, within one path segment. Of several one must fit. */
   reference?: string | string[];
-  /** `key` or `key=value` */
+  /** `key` or `key=value`; of several all must be there. */
   label?: string | string[];
   /** Images without a name, or those with one. */
   dangling?: boolean;

@@ -18,12 +18,16 @@ export function layoutTable(columns: readonly Column[], rows: readonly Row[]): s
     .join('');
 }
 
-/** A table, or under a template (`{{.ID}}\t{{.Names}}`, `table {{.ID}}`, `json`) what it says, a line for each row. */
+/**
+ * A table, or under a template (`{{.ID}}\t{{.Names}}`, `table {{.ID}}`, `json`) what it says, a line for each row.
+ * @param more columns that only a template shows
+ */
 export function printRows(
   out: Output,
   columns: readonly Column[],
   rows: readonly Row[],
   format: string | undefined,
+  more: readonly Column[] = [],
 ): void {
   if (format === undefined || format === 'table') {
     out.write(layoutTable(columns, rows));
@@ -32,7 +36,7 @@ export function printRows(
   const table = /^table\s/.test(format);
   const template = format === 'json' ? '{{json .}}' : format.replace(/^table\s+/, '');
   if (table) {
-    const headings = new Map(columns.map(([heading, key]) => [key, heading]));
+    const headings = new Map([...columns, ...more].map(([heading, key]) => [key, heading]));
     const keys = [...template.matchAll(/\{\{\s*\.(\w+)\s*\}\}/g)].map((match) => match[1]!);
     out.write(
       layoutTable(

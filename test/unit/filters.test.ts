@@ -21,6 +21,8 @@ test.each([
   [{ reference: 'team/*' }, [3]],
   [{ reference: ['app', 'db:latest'] }, [1, 3]],
   [{ reference: 'app', dangling: true }, []],
+  [{ label: ['tier=web', 'other'] }, []],
+  [{ reference: 'docker.io/library/a?p:*' }, [1]],
 ])('%j', async (filters, expected) => {
   expect(await days(filters)).toEqual(expected);
 });

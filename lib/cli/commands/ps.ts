@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Container, ContainerFilters, ContainerInspect } from '../../index';
 import { isDinghyError } from '../../index';
 import type { Context } from '../context';
-import { UsageError } from '../context';
+import { collect, parseFilters } from '../filters';
 import { ellipsis, humanDuration, shortId } from '../format';
 import type { Column, Row } from '../table';
 import { printRows } from '../table';
@@ -28,21 +28,20 @@ const columns: readonly Column[] = [
   ['NAMES', 'Names'],
 ];
 
+const filterKeys = { ancestor: 'image', id: 'id', label: 'label', name: 'name', status: 'status' };
+
 /** `ps`: the running containers of this data folder, whoever made them; with -a every one. */
 export function configure(command: Command, context: Context): void {
   command
     .option('-a, --all', 'also those that do not run')
-    .option('-f, --filter <key=value>', 'id, name, label, status, ancestor', (value: string, all: string[] = []) => [
-      ...all,
-      value,
-    ])
+    .option('-f, --filter <key=value>', 'id, name, label, status, ancestor', collect)
     .option('--format <template>', "'{{.ID}} {{.Names}}', 'table {{.ID}}', json")
     .option('-n, --last <number>', 'the last created ones')
     .option('-l, --latest', 'the last created one')
     .option('--no-trunc', 'whole ids and commands')
     .option('-q, --quiet', 'ids only')
     .action(async (flags: PsFlags) => {
-      const filters = parseFilters(flags.filter ?? []);
+      const filters: ContainerFilters = parseFilters(flags.filter ?? [], filterKeys);
       const last = flags.latest ? 1 : flags.last === undefined ? undefined : Number(flags.last);
       const all = (flags.all ?? false) || last !== undefined || filters.status !== undefined;
       const containers = await context.runtime().containers({ all, filters });
@@ -108,24 +107,4 @@ export function statusText(one: ContainerInspect, now: Date): string {
 /** `0.0.0.0:8001->80/tcp, :::8001->80/tcp` */
 export function portsText(ports: ContainerInspect['ports']): string {
   return ports.map((one) => `${one.hostAddress}:${one.hostPort}->${one.containerPort}/${one.protocol}`).join(', ');
-}
-
-function parseFilters(values: readonly string[]): ContainerFilters {
-  const keys: Record<string, keyof ContainerFilters> = {
-    ancestor: 'image',
-    id: 'id',
-    label: 'label',
-    name: 'name',
-    status: 'status',
-  };
-  const found: Record<string, string[]> = {};
-  for (const value of values) {
-    const [, key, text] = /^(\w+)=(.*)$/s.exec(value) ?? [];
-    const name = key === undefined ? undefined : keys[key];
-    if (name === undefined || text === undefined) {
-      throw new UsageError(`--filter takes ${Object.keys(keys).join('=, ')}=, not "${value}"`);
-    }
-    (found[name] ??= []).push(text);
-  }
-  return found;
 }

@@ -141,3 +141,56 @@ test('images has a line for each reference', async () => {
     '',
   ]);
 });
+
+describe('images', () => {
+  const image = {
+    id: `sha256:${'a'.repeat(64)}`,
+    digest: `sha256:${'b'.repeat(64)}`,
+    references: ['nginx:1.18', 'localhost:5000/web:latest'],
+    created: new Date('2026-02-01T12:00:00Z'),
+    size: 1000,
+  };
+  const run = async (...flags: string[]): Promise<{ out: string[]; asked: unknown }> => {
+    const images = jest.fn(async () => [image]);
+    const { stdout } = await runCli(['images', ...flags], { images });
+    return { out: stdout.trimEnd().split('\n'), asked: (images.mock.calls as unknown[][])[0]?.[0] };
+  };
+
+  test.each([
+    [['-q'], ['aaaaaaaaaaaa']],
+    [['-aq', '--no-trunc'], [image.id]],
+    [
+      ['--format', '{{.Repository}}:{{.Tag}}'],
+      ['nginx:1.18', 'localhost:5000/web:latest'],
+    ],
+    [
+      ['--format', 'table {{.Tag}} {{.Digest}}', 'nginx'],
+      [/^TAG +DIGEST$/, /^1\.18 +sha256:b{64}$/],
+    ],
+    [['--digests', 'n?nx'], [/^REPOSITORY.*TAG.*DIGEST.*ID/]],
+    [
+      ['--digests', 'ng*'],
+      [/^REPOSITORY.*TAG.*DIGEST.*ID/, /^nginx .*sha256:b{64} /],
+    ],
+    [['--format', 'json', '-f', 'reference=*/web'], [/^\{.*"Repository":"localhost:5000\/web".*"Size":"1kB".*\}$/]],
+  ])('%j', async (flags, lines) => {
+    const { out } = await run(...flags);
+    expect(out).toEqual(lines.map((line) => (typeof line === 'string' ? line : expect.stringMatching(line))));
+  });
+
+  test("filters are the library's", async () => {
+    const filters = ['label=a', 'label=b=c', 'dangling=1', 'before=x', 'since=y', 'reference=r*'];
+    const { asked } = await run(...filters.flatMap((each) => ['-f', each]), 'name');
+    expect(asked).toEqual({
+      filters: { label: ['a', 'b=c'], dangling: true, before: 'x', since: 'y', reference: ['r*', 'name'] },
+    });
+  });
+
+  test.each([['color=red'], ['dangling=maybe'], ['constructor=x'], ['reference=[a']])(
+    '%s is refused',
+    async (filter) => {
+      const { status, stderr } = await runCli(['images', '-f', filter], { images: async () => [image] });
+      expect([status, stderr]).toEqual([1, expect.stringMatching(/filter|pattern/)]);
+    },
+  );
+});
