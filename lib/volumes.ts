@@ -9,7 +9,7 @@ export interface CreateVolumeOptions {
 }
 
 export interface VolumesOptions {
-  /** Names are ANDed, the values of one name ORed. `name` is a part of the name; `dangling` those that no container has. */
+  /** Filters are ANDed, and so are labels; names are ORed. `name` is a part of the name; `dangling` those that no container has. */
   filters?: { name?: string | string[]; label?: string | string[]; dangling?: boolean };
 }
 

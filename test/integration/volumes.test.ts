@@ -81,7 +81,10 @@ test('filters by name, label and by who has it; anonymous ones are told apart', 
     (await bed.runtime.volumes({ filters })).map(({ name }) => name);
   expect(await names({ name: 'one' })).toEqual(['blue-one', 'red-one']);
   expect(await names({ label: 'team' })).toEqual(['blue-one', 'red-one']);
-  expect(await names({ label: ['team=blue', 'team=green'] })).toEqual(['blue-one']);
+  expect(await names({ name: ['blue', 'green'] })).toEqual(['blue-one']);
+  // As in Docker all labels must be there.
+  expect(await names({ label: ['team', 'team=blue'] })).toEqual(['blue-one']);
+  expect(await names({ label: ['team=blue', 'team=green'] })).toEqual([]);
   expect(await names({ dangling: true })).toEqual(['blue-one']);
   const [anonymous, ...others] = await names({ dangling: false });
   expect(others).toEqual(['red-one']);
