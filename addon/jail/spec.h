@@ -25,8 +25,8 @@ struct Mount {
   std::string type;  // "bind" when the options say so, whatever the file wrote
   std::string source;
   std::vector<std::string> options;
-  bool copy_up = false;  // an empty source folder is filled from the image's folder first
-  std::string subpath;   // what lies here in the source is mounted; its links lead nowhere but into the source
+  bool copy_up = false;   // an empty source folder is filled from the image's folder first
+  std::string subpath{};  // what lies here in the source is mounted; its links lead nowhere but into the source
 };
 
 // A node under /dev, besides the ones that every container has.
