@@ -12,6 +12,10 @@ export interface FoundImage {
   layers: Map<string, ArchiveFile>;
   /** Canonical references. */
   names: string[];
+  /** Its manifest is none of the archive's: that knows none. */
+  madeUp?: true;
+  /** All its layers and their blobs are in the store, and held. */
+  here?: true;
 }
 
 export function blobName(digest: string): string {

@@ -18,6 +18,7 @@ import { invalidOption } from '../util/checks';
 import { type BlobProgress, ProgressReporter } from '../util/progress';
 import { type ArchiveFiles, FolderFiles, invalidArchive, readArchiveFile } from './files';
 import { claimedName, type FoundImage } from './found-image';
+import { withKnownManifest } from './known-manifest';
 import { dockerTags, readDockerArchive } from './read-docker';
 import { readOciLayout } from './read-oci';
 import { SpooledFiles } from './spool';
@@ -54,14 +55,23 @@ export async function loadImages(
   try {
     return await addContent(store, failing, signal, async ({ lease, added, signal }) => {
       reporter.whole('resolving');
-      const images = await findImages(await openArchive(source, spool, signal), wanted);
+      const found = await findImages(await openArchive(source, spool, signal), wanted);
       await lease.hold(
-        images.flatMap(({ parts }) => contentOf(parts)),
+        found.flatMap(({ parts }) => contentOf(parts)),
         signal,
       );
+      const images: FoundImage[] = [];
+      for (const each of found) {
+        images.push(each.madeUp ? await withKnownManifest(store, lease, each, signal) : each);
+      }
       reporter.expect(images.flatMap(({ parts }) => parts.manifest.layers));
       const bringing = { store, reporter, added, signal, ...(limits ? { limits } : {}) };
-      for (const { parts, layers } of images) {
+      for (const { parts, layers, here } of images) {
+        if (here) {
+          parts.manifest.layers.forEach((blob) => reporter.blob('exists', blob, blob.size));
+          await completeImage(store, parts, added, signal);
+          continue;
+        }
         await bringLayers(parts, failing, (blob) => {
           const file = layers.get(blob.digest)!;
           return { ...bringing, source: file.ours ? { draft: file.path } : { open: () => readArchiveFile(file) } };

@@ -82,7 +82,12 @@ async function readImage(files: ArchiveFiles, configName: string, layerNames: st
   if (manifest.kind !== 'manifest') {
     throw invalidArchive('its manifest can not be made');
   }
-  return { parts: joinParts({ manifest, bytes, digest: digestOf(bytes) }, configBytes), layers, names: [] };
+  return {
+    parts: joinParts({ manifest, bytes, digest: digestOf(bytes) }, configBytes),
+    layers,
+    names: [],
+    madeUp: true,
+  };
 }
 
 async function layerType(file: ArchiveFile): Promise<string> {

@@ -115,6 +115,30 @@ describe('archives of old engines', () => {
     expect(await store.images.list()).toHaveLength(2);
   });
 
+  it('are the image that is here already, with its manifest', async () => {
+    const oci = write(
+      ociArchive(blobsOf(image), indexOf(entryOf(image, called('docker.io/library/app:1')))),
+      'oci.tar',
+    );
+    await loadImages(oci, { store });
+    const [loaded] = await loadImages(write(dockerArchive([{ image, tags: ['app:2'] }])), { store });
+    expect(loaded).toMatchObject({ id: image.configDigest, digest: image.digest });
+    expect((await store.images.list()).map(({ references }) => references)).toEqual([['app:1', 'app:2']]);
+  });
+
+  it('bring their layers when one of the image here is missing', async () => {
+    const oci = write(
+      ociArchive(blobsOf(image), indexOf(entryOf(image, called('docker.io/library/app:1')))),
+      'oci.tar',
+    );
+    await loadImages(oci, { store });
+    const blob = (await store.images.get('app:1')).blobs[1]!;
+    rmSync(store.blobs.path(blob.digest));
+    const [loaded] = await loadImages(write(dockerArchive([{ image, tags: ['app:1'] }])), { store });
+    expect(loaded).toMatchObject({ id: image.configDigest, references: ['app:1'] });
+    expect(loaded?.digest).not.toBe(image.digest);
+  });
+
   it('before 1.10 are refused, with what to do', async () => {
     const path = write([
       { name: 'repositories', content: '{"a":{"1":"x"}}' },
