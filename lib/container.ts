@@ -13,6 +13,7 @@ import type {
   ExportOptions,
   ExtractOptions,
   RemoveOptions,
+  StatsOptions,
   StopOptions,
   UpdateOptions,
   WaitForOptions,
@@ -21,19 +22,11 @@ import type {
 import type { ContainerInspect } from './run/inspect';
 import type { LogEntry, LogOptions } from './run/log-entry';
 import type { ContainerOptions, ExecOptions, SpawnOptions } from './run/options';
+import type { ContainerStats } from './run/stats';
 import type { TopProcess } from './run/proc-stat';
 import type { WaitCondition } from './run/wait-condition';
 import { asyncDispose } from './util/dispose';
 import { notImplemented } from './util/not-implemented';
-
-export interface ContainerStats {
-  time: Date;
-  cpu: { usageMs: number; percent: number; throttledMs: number };
-  memory: { usageBytes: number; limitBytes?: number; cacheBytes: number };
-  pids: { current: number; limit?: number };
-  io: { readBytes: number; writtenBytes: number };
-  network: { receivedBytes: number; sentBytes: number };
-}
 
 export interface CommitOptions {
   reference?: string;
@@ -151,13 +144,11 @@ export class Container implements AsyncDisposable {
     return { host: binding.hostAddress, port: binding.hostPort };
   }
 
-  stats(options: { stream: true; signal?: AbortSignal }): AsyncIterable<ContainerStats>;
-  stats(options?: { stream?: false }): Promise<ContainerStats>;
-  stats(_options?: {
-    stream?: boolean;
-    signal?: AbortSignal;
-  }): Promise<ContainerStats> | AsyncIterable<ContainerStats> {
-    return rejected('container.stats()', 'read the files of its cgroup, whose path is in its config.json');
+  /** What it uses: one look, which takes 100 ms; or a stream of them, which ends when the container does. */
+  stats(options: StatsOptions & { stream: true }): AsyncIterable<ContainerStats>;
+  stats(options?: StatsOptions & { stream?: false }): Promise<ContainerStats>;
+  stats(options: StatsOptions = {}): Promise<ContainerStats> | AsyncIterable<ContainerStats> {
+    return options?.stream === true ? this.#handle.streamStats(options) : this.#handle.stats(options);
   }
 
   /** Its processes, as this host's /proc tells of them: the image needs no ps. */
@@ -221,13 +212,4 @@ export class Container implements AsyncDisposable {
   async fork(_options: ForkOptions = {}): Promise<Container> {
     throw notImplemented('container.fork()', 'run a fresh container of the same image');
   }
-}
-
-// stats() answers with a promise or an iterator by its options: this is both, and either way of using it rejects.
-function rejected(what: string, instead: string): Promise<never> & AsyncIterable<never> {
-  const promise = Promise.reject<never>(notImplemented(what, instead));
-  promise.catch(() => undefined);
-  return Object.assign(promise, {
-    [Symbol.asyncIterator]: () => ({ next: () => promise }),
-  });
 }

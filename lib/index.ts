@@ -1,5 +1,5 @@
 export { Container } from './container';
-export type { CommitOptions, ContainerStats, ForkOptions, UpdateOptions } from './container';
+export type { CommitOptions, ForkOptions, UpdateOptions } from './container';
 export { DinghyError, isDinghyError } from './errors';
 export type { ErrorCode } from './errors';
 export { Image } from './image';
@@ -31,6 +31,7 @@ export type {
   ExportOptions,
   ExtractOptions,
   RemoveOptions,
+  StatsOptions,
   StopOptions,
   WaitForOptions,
   WaitOptions,
@@ -38,6 +39,8 @@ export type {
 export type { ContainerHealth, ContainerInspect, ContainerStatus, HealthProbe, NetworkEndpoint } from './run/inspect';
 export type { LogEntry, LogOptions } from './run/log-entry';
 export type * from './run/options';
+export type { ContainerStats } from './run/stats';
+export type { InterfaceStats } from './run/net-dev';
 export type { TopProcess } from './run/proc-stat';
 export type { PortBinding } from './run/state';
 export type * from './run/wait-condition';

@@ -38,6 +38,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: () => require('./commands/update') as CommandModule,
   },
   rm: { summary: 'remove containers', load: () => require('./commands/rm') as CommandModule },
+  stats: { summary: 'show what containers use', load: () => require('./commands/stats') as CommandModule },
   top: { summary: "show a container's processes", load: () => require('./commands/top') as CommandModule },
   cp: {
     summary: 'copy files into and out of containers',
@@ -86,5 +87,4 @@ export const notYet: Readonly<Record<string, string>> = {
   commit: 'build the image with buildah and pull it',
   compose: 'start the services from a program, or one by one with `dinghy run`',
   network: 'containers on the default network reach each other by address',
-  stats: "read the files of the container's cgroup",
 };

@@ -28,6 +28,18 @@ export function humanSize(bytes: number): string {
   return `${Number(value.toPrecision(3))}${units[unit]}`;
 }
 
+/** `1.934GiB`: four digits, powers of 1024, as Docker has memory. */
+export function binarySize(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${Number(value.toPrecision(4))}${units[unit]}`;
+}
+
 /** Docker's truncation: `/docker-entrypoint.…` for 20. */
 export function ellipsis(text: string, width: number): string {
   const characters = [...text];

@@ -9,6 +9,7 @@ import type { LogEntry, LogOptions } from './log-entry';
 import type { ContainerOptions, ExecOptions, SpawnOptions, Size } from './options';
 import type { TopProcess } from './proc-stat';
 import type { PortBinding } from './state';
+import type { ContainerStats } from './stats';
 import type { WaitCondition } from './wait-condition';
 
 export interface StopOptions {
@@ -76,6 +77,13 @@ export interface ExtractOptions {
   signal?: AbortSignal;
 }
 
+export interface StatsOptions {
+  stream?: boolean;
+  /** Of a stream: between one and the next. Default 1000. */
+  intervalMs?: number;
+  signal?: AbortSignal;
+}
+
 export interface ExportOptions {
   /** Destroys the stream. */
   signal?: AbortSignal;
@@ -104,6 +112,8 @@ export interface ContainerHandle {
   logs(options: LogOptions): AsyncIterable<LogEntry<string | Buffer>>;
   waitFor(conditions: readonly WaitCondition[], options: WaitForOptions): Promise<void>;
   port(port: number | string): Promise<PortBinding>;
+  stats(options: object): Promise<ContainerStats>;
+  streamStats(options: object): AsyncIterable<ContainerStats>;
   top(): Promise<TopProcess[]>;
   diff(options: DiffOptions): Promise<DiffEntry[]>;
   copyTo(source: string, destination: string, options: CopyOptions): Promise<CopyResult>;

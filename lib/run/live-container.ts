@@ -40,6 +40,7 @@ import { publishedPort } from './ports';
 import type { TopProcess } from './proc-stat';
 import { checkName, checkSignalName } from './settle-options';
 import { observe, type PortBinding } from './state';
+import { type ContainerStats, statsOnce, type StatsSettings, streamStats } from './stats';
 import { topContainer } from './top';
 import { refusedLimit, settleUpdate, updateContainer } from './update';
 import { settleConditions, waitForConditions } from './wait-for';
@@ -174,6 +175,19 @@ export class LiveContainer implements ContainerHandle {
     return publishedPort(this.name, state?.ports ?? [], port);
   }
 
+  async stats(options: object): Promise<ContainerStats> {
+    return statsOnce(this.control, settleStats(options).signal);
+  }
+
+  streamStats(options: object): AsyncIterable<ContainerStats> {
+    const { control } = this;
+    return {
+      [Symbol.asyncIterator]: async function* () {
+        yield* streamStats(control, settleStats(options));
+      },
+    };
+  }
+
   async top(): Promise<TopProcess[]> {
     return topContainer(this.control);
   }
@@ -225,6 +239,23 @@ function settleStop(where: string, options: StopOptions): StopOptions {
   return {
     ...(stopSignal === undefined ? {} : { stopSignal: stopSignal as string }),
     ...(timeoutMs === undefined ? {} : { timeoutMs: checkDuration('timeoutMs', timeoutMs) }),
+    ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
+  };
+}
+
+/** Shorter would measure the looking. */
+const shortestIntervalMs = 10;
+
+function settleStats(options: object): StatsSettings {
+  const { stream, intervalMs, signal } = checkOptions('stats', options, ['stream', 'intervalMs', 'signal']);
+  if (stream !== undefined) {
+    checkBoolean('stream', stream);
+  }
+  if (intervalMs !== undefined && checkDuration('intervalMs', intervalMs) < shortestIntervalMs) {
+    throw invalidOption('intervalMs', intervalMs, `must be at least ${shortestIntervalMs}`);
+  }
+  return {
+    intervalMs: (intervalMs as number | undefined) ?? 1000,
     ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
   };
 }

@@ -151,7 +151,81 @@ describe('top', () => {
   });
 });
 
-test('the commands: top, diff, port', async () => {
+describe('stats', () => {
+  test('counts cpu, memory, pids and the limits', async () => {
+    const container = await bed.runtime.run(bed.busybox, { ...quiet, memory: '64m', pids: 50 });
+    const before = await container.stats();
+    expect(before).toMatchObject({
+      memory: { limitBytes: 64 * 1024 * 1024 },
+      pids: { current: 1, limit: 50 },
+      network: { receivedBytes: 0, sentBytes: 0, interfaces: {} },
+    });
+    expect(before.cpu.percent).toBeLessThan(20);
+    expect(Math.abs(Date.now() - before.time.getTime())).toBeLessThan(5000);
+    // Busy, with 20 MiB that are its own: a tmpfs page is not given back.
+    const script = 'head -c 20m /dev/zero > /dev/shm/x; while :; do :; done';
+    const child = await container.spawn(['sh', '-c', script]);
+    await until(async () => (await container.stats()).memory.usageBytes > 20 * 1024 * 1024);
+    const busy = await container.stats();
+    expect(busy.pids.current).toBe(2);
+    expect(busy.cpu.percent).toBeGreaterThan(10);
+    expect(busy.cpu.usageMs).toBeGreaterThan(before.cpu.usageMs);
+    expect(busy.memory.usageBytes).toBeLessThan(64 * 1024 * 1024);
+    await child.kill('SIGKILL');
+    await child.wait();
+    await container.pause();
+    expect((await container.stats()).pids.current).toBe(1);
+    await container.unpause();
+    await container.close();
+  });
+
+  test('counts what went over its interfaces', async () => {
+    const serve = 'mkdir /www && head -c 1000000 /dev/zero > /www/file && exec httpd -f -p 80 -h /www';
+    const [one, two] = await Promise.all([
+      bed.runtime.run(bed.busybox, { command: ['sleep', '1000'] }),
+      bed.runtime.run(bed.busybox, { command: ['sh', '-c', serve], waitFor: { port: 80 } }),
+    ]);
+    const address = Object.values((await two.inspect()).networks)[0]!.address!.replace(/\/.*/, '');
+    await one.exec(['wget', '-q', '-O', '/dev/null', `http://${address}/file`], { check: true });
+    expect((await one.stats()).network.receivedBytes).toBeGreaterThan(1_000_000);
+    const { network } = await two.stats();
+    expect(network.sentBytes).toBeGreaterThan(1_000_000);
+    expect(Object.keys(network.interfaces)).toEqual(['eth0']);
+    expect(network.interfaces['eth0']!.sentBytes).toBe(network.sentBytes);
+    await Promise.all([one.close(), two.close()]);
+  });
+
+  test('a stream goes on at its interval, and ends with the container; break ends it, abort throws', async () => {
+    const container = await bed.runtime.run(bed.busybox, quiet);
+    const times: number[] = [];
+    for await (const { time } of container.stats({ stream: true, intervalMs: 50 })) {
+      times.push(time.getTime());
+      if (times.length === 5) break;
+    }
+    expect(times[4]! - times[0]!).toBeGreaterThan(150);
+    const aborted = new AbortController();
+    const reading = (async () => {
+      for await (const _ of container.stats({ stream: true, signal: aborted.signal }))
+        setTimeout(() => aborted.abort(), 20);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'ABORT_ERR', name: 'AbortError' });
+    const toTheEnd = (async () => {
+      let count = 0;
+      for await (const _ of container.stats({ stream: true, intervalMs: 20 })) count++;
+      return count;
+    })();
+    setTimeout(() => void container.stop({ timeoutMs: 0 }), 200);
+    expect(await toTheEnd).toBeGreaterThan(2);
+    await expect(container.stats()).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_RUNNING' });
+    await container.start();
+    expect((await container.stats()).pids.current).toBe(1);
+    await expect(container.stats({ intervalMs: 1 })).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' });
+    await container.close();
+    await expect(container.stats()).rejects.toMatchObject({ code: 'ERR_CONTAINER_NOT_FOUND' });
+  });
+});
+
+test('the commands: top, diff, port, stats', async () => {
   const container = await bed.runtime.run(bed.busybox, { ...quiet, name: 'inside', detached: true });
   await container.exec(['touch', '/new']);
   const cli = (...args: string[]): string =>
@@ -165,5 +239,9 @@ test('the commands: top, diff, port', async () => {
   expect(line).toMatch(/^root +\d+ +\d+ +\d+ +\S+ +\? +00:00:0\d +sleep 1000$/);
   expect(cli('top', 'inside', '-o', 'pid,args').split('\n')[1]).toMatch(/^\d+ +sleep 1000$/);
   expect(cli('port', 'inside')).toBe('');
+  expect(cli('stats', '--no-stream', '--format', '{{.Name}} {{.PIDs}} {{.NetIO}}')).toBe('inside 1 0B / 0B\n');
+  expect(cli('stats', '--no-stream', 'inside').split('\n')[1]).toMatch(
+    /^[0-9a-f]{12} +inside +\d+\.\d\d% +[\d.]+[KM]iB \/ [\d.]+GiB +\d+\.\d\d% +0B \/ 0B +\S+ \/ \S+ +1$/,
+  );
   await container.remove({ force: true });
 });
