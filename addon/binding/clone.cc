@@ -44,6 +44,14 @@ struct KernelSigaction {
   _exit(127);
 }
 
+// Under a limit that has no such number fcntl says EINVAL: what is wrong is the same as with too many open files.
+int duplicate_high(Shared& shared, int fd) {
+  const int high = fcntl(fd, F_DUPFD_CLOEXEC, kFirstHighFd);
+  if (high >= 0) return high;
+  if (errno == EINVAL) errno = EMFILE;
+  fail(shared, "fcntl");
+}
+
 // Every source goes to a high number first: putting one in its place could otherwise close another that is still to be
 // moved.
 void place_fds(Shared& shared) {
@@ -51,11 +59,9 @@ void place_fds(Shared& shared) {
   int high[kMaxFds];
   for (size_t i = 0; i < request.count; i++) {
     const int source = request.fds[i] < 0 ? shared.null_fd : request.fds[i];
-    high[i] = fcntl(source, F_DUPFD_CLOEXEC, kFirstHighFd);
-    if (high[i] < 0) fail(shared, "fcntl");
+    high[i] = duplicate_high(shared, source);
   }
-  const int executable = fcntl(request.executable, F_DUPFD_CLOEXEC, kFirstHighFd);
-  if (executable < 0) fail(shared, "fcntl");
+  const int executable = duplicate_high(shared, request.executable);
   for (size_t i = 0; i < request.count; i++) {
     if (dup2(high[i], static_cast<int>(i)) < 0) fail(shared, "dup2");
   }
