@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 
 import type { Image } from './image';
-import type { Attachment, ContainerProcess } from './run/container-process';
+import type { Attachment } from './run/container-process';
 import type { DiffEntry, DiffOptions } from './run/diff';
 import type { ExecResult, WaitResult } from './run/exec-result';
 import type { CopyResult } from './run/copy';
@@ -117,8 +117,8 @@ export class Container implements AsyncDisposable {
     return this.#handle.exec(argv, options);
   }
 
-  /** Runs one more process in it, with live streams. */
-  async spawn(argv: readonly string[], options: SpawnOptions = {}): Promise<ContainerProcess> {
+  /** Runs one more process in it, with live streams; detached, it goes on without them. */
+  async spawn(argv: readonly string[], options: SpawnOptions = {}): Promise<Attachment> {
     return this.#handle.spawn(argv, options);
   }
 

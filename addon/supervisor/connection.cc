@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <limits>
 
 #include "supervisor/json_text.h"
 #include "sys/unix_socket.h"
@@ -151,6 +152,17 @@ sys::Result<Request> parse_request(std::string_view payload) {
   request.op = reader.text(&request.document, "op");
   SYS_TRY(reader.done());
   return request;
+}
+
+sys::Result<TerminalSize> parse_terminal_size(const Request& request) {
+  constexpr int64_t kMaxSize = std::numeric_limits<uint16_t>::max();
+  sys::JsonReader reader(request.op);
+  const auto columns = reader.integer(&request.document, "columns", 0, kMaxSize);
+  const auto rows = reader.integer(&request.document, "rows", 0, kMaxSize);
+  SYS_TRY(reader.done());
+  // Also where JavaScript's NaN became null.
+  if (!columns || !rows) return sys::error(request.op, "columns and rows must be given", EINVAL);
+  return TerminalSize{static_cast<uint16_t>(*columns), static_cast<uint16_t>(*rows)};
 }
 
 }  // namespace supervisor

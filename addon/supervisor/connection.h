@@ -1,6 +1,7 @@
 // One client of the supervisor, or of a mode: frames in, frames out, in order, never blocking.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -72,5 +73,12 @@ struct Request {
   rapidjson::Document document;
 };
 sys::Result<Request> parse_request(std::string_view payload);
+
+struct TerminalSize {
+  uint16_t columns = 0;
+  uint16_t rows = 0;
+};
+// What a `resize` asks for: both are there, and a size that a terminal can have.
+sys::Result<TerminalSize> parse_terminal_size(const Request& request);
 
 }  // namespace supervisor

@@ -320,6 +320,13 @@ sys::Result<void> Container::update(const sys::Json& request) {
   return {};
 }
 
+sys::Result<void> Container::resize(uint16_t columns, uint16_t rows) {
+  if (!config_.spec.process.terminal) return sys::error("resize", "the container has no terminal", ENOTTY);
+  config_.spec.process.columns = columns;
+  config_.spec.process.rows = rows;
+  return stdio_.resize(columns, rows);
+}
+
 sys::Result<void> Container::pause() {
   if (state_.status != Status::kRunning) return sys::error("pause", "the container is not running", ESRCH);
   if (cgroup_.empty()) return sys::error("pause", "there is no cgroup on this host to freeze it with", ENOTSUP);

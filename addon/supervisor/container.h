@@ -47,6 +47,8 @@ class Container {
   // `number`, and after `timeout_ms` (less than 0: never) the end of everything in it. `done` runs when it has ended,
   // at once when nothing runs. Its policy does not start it again.
   void stop(int number, int64_t timeout_ms, By by, Done done);
+  // Its terminal has this size, or will have it from the beginning of its next run.
+  sys::Result<void> resize(uint16_t columns, uint16_t rows);
   // SIGKILL to everything in it, also while paused; its policy does not start it again.
   void end_now();
   // Other limits, in force at once if it runs, and another policy, from its next end on; both stay for its next starts.

@@ -130,6 +130,7 @@ class Exec {
   bool terminal_ = false;
   bool started_ = false;
   bool killed_ = false;
+  bool released_ = false;  // it goes on without its client
   uint64_t oom_before_ = 0;
   jail::Cgroup cgroup_;
   jail::Init init_;
@@ -164,8 +165,10 @@ sys::Result<void> Exec::adopt(sys::Fd control, FrameReader reader) {
   client_ = std::make_shared<Connection>(loop_, std::move(control));
   Connection::Callbacks callbacks;
   callbacks.frame = [this](Connection& connection, const Frame& frame) { on_frame(connection, frame); };
-  // Nobody is left who could want its output or its status.
-  callbacks.closed = [this](Connection&) { kill(); };
+  // Nobody is left who could want its output or its status, unless that was said before.
+  callbacks.closed = [this](Connection&) {
+    if (!released_) kill();
+  };
   return client_->start(std::move(callbacks), std::move(reader));
 }
 
@@ -179,7 +182,7 @@ sys::Result<void> Exec::advance() {
   if (next_point_ == jail::Point::kRootfs) {
     next_point_ = jail::Point::kExec;
     if (terminal_) {
-      relay_ = std::make_unique<TerminalRelay>(loop_, 1, [this] { client_->pause(false); });
+      relay_ = std::make_unique<TerminalRelay>(loop_, 0, 1, [this] { client_->pause(false); });
       SYS_TRY(relay_->start(std::move(init_.master)));
     }
     return jail::release(init_, jail::Point::kRootfs);
@@ -191,7 +194,7 @@ sys::Result<void> Exec::advance() {
   // Whoever reads the pipes must see their end when the process and its children have gone, not when we do.
   const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (const int fd : {0, 1, 2}) {
-    if (fd != 1 || !terminal_) dup2(null_fd, fd);
+    if (fd == 2 || !terminal_) dup2(null_fd, fd);
   }
   close(null_fd);
   JsonText json;
@@ -252,12 +255,17 @@ void Exec::on_request(Connection& connection, const Request& request) {
     } else if (result && sys::pidfd_send_signal(init_.pidfd.get(), static_cast<int>(number)) < 0) {
       result = sys::errno_error("signal");
     }
+  } else if (request.op == "release") {
+    released_ = true;
   } else if (request.op == "resize") {
-    const auto columns = reader.integer(&request.document, "columns", 0, 65535).value_or(0);
-    const auto rows = reader.integer(&request.document, "rows", 0, 65535).value_or(0);
-    result = reader.done();
-    if (result && !relay_) result = sys::error("resize", "the process has no terminal", ENOTTY);
-    if (result) result = relay_->resize(static_cast<uint16_t>(columns), static_cast<uint16_t>(rows));
+    auto size = parse_terminal_size(request);
+    if (!size) {
+      result = size.take_failure();
+    } else if (!relay_) {
+      result = sys::error("resize", "the process has no terminal", ENOTTY);
+    } else {
+      result = relay_->resize(size->columns, size->rows);
+    }
   } else {
     result = sys::error("request", "this process does not know " + request.op, ENOSYS);
   }

@@ -191,11 +191,8 @@ void Server::handle_stop(Connection& connection, const Request& request) {
 }
 
 void Server::handle_resize(Connection& connection, const Request& request) {
-  sys::JsonReader reader("resize");
-  const auto columns = reader.integer(&request.document, "columns", 0, 65535).value_or(0);
-  const auto rows = reader.integer(&request.document, "rows", 0, 65535).value_or(0);
-  auto result = reader.done();
-  if (result) result = container_->stdio().resize(static_cast<uint16_t>(columns), static_cast<uint16_t>(rows));
+  auto size = parse_terminal_size(request);
+  auto result = size ? container_->resize(size->columns, size->rows) : sys::Result<void>(size.take_failure());
   answer(connection, request.id, result);
 }
 

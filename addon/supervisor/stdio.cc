@@ -176,7 +176,7 @@ void Stdio::close_input() {
 }
 
 sys::Result<void> Stdio::resize(uint16_t columns, uint16_t rows) {
-  if (terminal_ < 0) return sys::error("resize", "the container has no terminal, or has ended", ENOTTY);
+  if (terminal_ < 0) return {};
   winsize size{};
   size.ws_col = columns;
   size.ws_row = rows;

@@ -44,6 +44,7 @@ class Stdio {
   // Too much is waiting: whoever sends input must be stopped.
   [[nodiscard]] bool input_full() const;
 
+  // Nothing while there is no terminal.
   sys::Result<void> resize(uint16_t columns, uint16_t rows);
 
  private:

@@ -22,7 +22,32 @@ sys::Result<void> TerminalRelay::start(sys::Fd master) {
   make_nonblocking(master.get());
   make_nonblocking(out_);
   master_ = std::move(master);
-  return loop_.watch(master_.get(), EPOLLIN, [this](uint32_t events) { on_master(events); });
+  SYS_TRY(loop_.watch(master_.get(), EPOLLIN, [this](uint32_t events) { on_master(events); }));
+  make_nonblocking(in_);
+  watch_in();
+  return {};
+}
+
+void TerminalRelay::watch_in() {
+  if (watching_in_ || in_ended_) return;
+  // epoll refuses /dev/null, from which nothing will come either.
+  watching_in_ = loop_.watch(in_, EPOLLIN, [this](uint32_t) { on_in(); }).ok();
+}
+
+// Not a change of its events: a closed pipe would go on being told.
+void TerminalRelay::forget_in() {
+  if (watching_in_) loop_.forget(in_);
+  watching_in_ = false;
+}
+
+void TerminalRelay::on_in() {
+  char data[kReadSize];
+  const ssize_t size = read(in_, data, sizeof data);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  // A terminal's input ends when the user types the end-of-file character, not with who types.
+  in_ended_ = size <= 0;
+  if (size > 0) write_input(std::string_view(data, static_cast<size_t>(size)));
+  if (in_ended_ || input_full()) forget_in();
 }
 
 void TerminalRelay::on_master(uint32_t events) {
@@ -76,7 +101,10 @@ void TerminalRelay::flush_input() {
   }
   input_.erase(0, done);
   watch_as_needed();
-  if (was_full && !input_full()) on_input_room_();
+  if (was_full && !input_full()) {
+    watch_in();
+    on_input_room_();
+  }
 }
 
 void TerminalRelay::watch_as_needed() {
@@ -130,6 +158,8 @@ void TerminalRelay::output_done() {
 void TerminalRelay::close() {
   if (watching_out_) loop_.forget(out_);
   watching_out_ = false;
+  forget_in();
+  in_ended_ = true;
   if (master_) loop_.forget(master_.get());
   master_.reset();
 }

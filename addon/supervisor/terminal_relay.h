@@ -14,9 +14,10 @@ namespace supervisor {
 
 class TerminalRelay {
  public:
-  // `out` is borrowed. `on_input_room` runs when input_full() has become false.
-  TerminalRelay(Loop& loop, int out, std::function<void()> on_input_room)
-      : loop_(loop), out_(out), on_input_room_(std::move(on_input_room)) {}
+  // What comes on `in`, if it is a pipe, is input: no more is read than the terminal takes. `in` and `out` are
+  // borrowed. `on_input_room` runs when input_full() has become false.
+  TerminalRelay(Loop& loop, int in, int out, std::function<void()> on_input_room)
+      : loop_(loop), in_(in), out_(out), on_input_room_(std::move(on_input_room)) {}
   ~TerminalRelay() { close(); }
   TerminalRelay(const TerminalRelay&) = delete;
   TerminalRelay& operator=(const TerminalRelay&) = delete;
@@ -33,17 +34,23 @@ class TerminalRelay {
  private:
   void on_master(uint32_t events);
   bool read_master();
+  void watch_in();
+  void forget_in();
+  void on_in();
   void flush_output();
   void flush_input();
   void watch_as_needed();
   void output_done();
 
   Loop& loop_;
+  int in_;
   int out_;
   std::function<void()> on_input_room_;
   sys::Fd master_;
   std::string input_;
   std::string output_;
+  bool watching_in_ = false;
+  bool in_ended_ = false;
   bool watching_out_ = false;
   bool finishing_ = false;
   std::function<void()> done_;

@@ -3,7 +3,7 @@ import { Readable, Writable } from 'node:stream';
 import { DinghyError, isDinghyError } from '../errors';
 import { onAbort } from '../util/abort';
 import { asyncDispose } from '../util/dispose';
-import type { Attachment } from './container-process';
+import { type Attachment, noTerminal } from './container-process';
 import type { ContainerControl } from './container-control';
 import type { WaitResult } from './exec-result';
 import type { AttachOptions } from './handle';
@@ -77,7 +77,16 @@ export class LogAttachment implements Attachment {
 
   async resize(size: { columns: number; rows: number }): Promise<void> {
     const { columns, rows } = checkTerminalSize('size', size);
-    await this.#link.request('cannot resize the terminal', 'resize', { columns, rows });
+    if (!this.#control.record.tty) {
+      throw noTerminal();
+    }
+    try {
+      await this.#link.request('cannot resize the terminal', 'resize', { columns, rows });
+    } catch (error) {
+      if (!this.#link.isClosed) {
+        throw error;
+      }
+    }
   }
 
   async kill(name = 'SIGTERM'): Promise<void> {

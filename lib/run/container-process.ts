@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 
+import { DinghyError } from '../errors';
 import type { WaitResult } from './exec-result';
 import type { TerminalSize } from './options';
 
@@ -11,6 +12,7 @@ export interface ContainerProcess extends AsyncDisposable {
   readonly stderr: Readable;
   /** The pid inside the container. */
   readonly pid: number;
+  /** Its terminal has this size; of a container that does not run yet, from its start on. After the end it does nothing. */
   resize(size: TerminalSize): Promise<void>;
   /** Default SIGTERM; after the end it does nothing. */
   kill(signalName?: string): Promise<void>;
@@ -18,8 +20,16 @@ export interface ContainerProcess extends AsyncDisposable {
   wait(): Promise<WaitResult>;
 }
 
-/** The streams of a container's first process. */
+/** A process that need not end with its streams: a container's first, or one that was spawned in it. */
 export interface Attachment extends ContainerProcess {
-  /** Ends the streams and leaves the container running. */
+  /** Ends the streams and leaves the process running. What a spawned one writes after that without a terminal is SIGPIPE's. */
   detach(): Promise<void>;
+}
+
+export function noTerminal(): DinghyError {
+  return new DinghyError({
+    code: 'ERR_INVALID_OPTION',
+    message: 'resize: there is no terminal whose size could change; give the option tty',
+    details: { option: 'tty' },
+  });
 }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import type { Attachment, ContainerProcess } from './container-process';
+import type { Attachment } from './container-process';
 import type { CopyResult } from './copy';
 import type { DiffEntry, DiffOptions } from './diff';
 import type { ExecResult, WaitResult } from './exec-result';
@@ -107,7 +107,7 @@ export interface ContainerHandle {
   wait(options: WaitOptions): Promise<WaitResult>;
   inspect(): Promise<ContainerInspect>;
   exec(argv: readonly string[], options: ExecOptions): Promise<ExecResult<string | Buffer>>;
-  spawn(argv: readonly string[], options: SpawnOptions): Promise<ContainerProcess>;
+  spawn(argv: readonly string[], options: SpawnOptions): Promise<Attachment>;
   attach(options: AttachOptions): Promise<Attachment>;
   logs(options: LogOptions): AsyncIterable<LogEntry<string | Buffer>>;
   waitFor(conditions: readonly WaitCondition[], options: WaitForOptions): Promise<void>;

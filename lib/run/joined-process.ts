@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { Readable, Writable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 
 import { closeFd, pipe } from '../native/binding';
 import type { ControlConnection, ControlEvent } from '../native/control';
@@ -8,7 +8,7 @@ import { startTask } from '../native/task';
 import { signalName } from '../oci/signals';
 import type { RuntimeSpec, SpecProcess } from '../oci/spec-types';
 import { asyncDispose } from '../util/dispose';
-import type { ContainerProcess } from './container-process';
+import { type Attachment, noTerminal } from './container-process';
 import type { SpawnSettings } from './exec-options';
 import type { WaitResult } from './exec-result';
 import type { ContainerPlaces } from './places';
@@ -16,7 +16,7 @@ import { checkSignalName, checkTerminalSize } from './settle-options';
 import { checkReply } from './start-error';
 
 /** One more process in a running container. It ends, with its children, when its control connection does. */
-export class JoinedProcess implements ContainerProcess {
+export class JoinedProcess implements Attachment {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -24,13 +24,17 @@ export class JoinedProcess implements ContainerProcess {
   readonly #control: ControlConnection;
   /** The same as `wait()`, without keeping Node alive. */
   readonly ended: Promise<WaitResult>;
+  readonly #hasTerminal: boolean;
+  readonly #lost: ProcessParts['lost'];
   #isEnded = false;
 
-  private constructor(parts: ProcessParts, pid: number) {
+  private constructor(parts: ProcessParts, pid: number, hasTerminal: boolean) {
     this.stdin = parts.stdin;
     this.stdout = parts.stdout;
     this.stderr = parts.stderr;
     this.pid = pid;
+    this.#hasTerminal = hasTerminal;
+    this.#lost = parts.lost;
     this.#control = parts.control;
     this.ended = parts.ended;
     void this.ended.then(() => (this.#isEnded = true));
@@ -53,7 +57,7 @@ export class JoinedProcess implements ContainerProcess {
         defaultHome: true,
       });
       const { pid } = checkReply(`cannot run ${settings.argv[0]} in container ${spec.dinghy.name}`, reply);
-      return new JoinedProcess(parts, Number(pid));
+      return new JoinedProcess(parts, Number(pid), settings.terminal !== undefined);
     } catch (error) {
       parts.control.close();
       for (const stream of [parts.stdin, parts.stdout, parts.stderr]) {
@@ -70,20 +74,35 @@ export class JoinedProcess implements ContainerProcess {
 
   async resize(size: { columns: number; rows: number }): Promise<void> {
     const { columns, rows } = checkTerminalSize('size', size);
-    if (!this.#isEnded) {
-      checkReply('cannot resize the terminal', await this.#control.request('resize', { columns, rows }));
+    if (!this.#hasTerminal) {
+      throw noTerminal();
     }
+    await this.#tell('cannot resize the terminal', 'resize', { columns, rows });
   }
 
   async kill(name = 'SIGTERM'): Promise<void> {
     const signal = checkSignalName('signal', name);
+    await this.#tell('cannot signal the process', 'signal', { signal });
+  }
+
+  async detach(): Promise<void> {
+    await this.#tell('cannot detach from the process', 'release');
+    this.#lost.result = detachedResult;
+    this.#control.close();
+    for (const stream of [this.stdin, this.stdout, this.stderr]) {
+      stream.destroy();
+    }
+  }
+
+  /** Nothing, once it has ended. */
+  async #tell(doing: string, op: string, fields: Record<string, unknown> = {}): Promise<void> {
     if (this.#isEnded) {
       return;
     }
     try {
-      const reply = await this.#control.request('signal', { signal });
+      const reply = await this.#control.request(op, fields);
       if (!reply.ok && reply.error.errno !== esrch) {
-        checkReply('cannot signal the process', reply);
+        checkReply(doing, reply);
       }
     } catch (error) {
       // It ended while the request was on its way.
@@ -119,6 +138,8 @@ interface ProcessParts {
   stderr: Readable;
   control: ControlConnection;
   ended: Promise<WaitResult>;
+  /** What is known of its end when the connection is lost. */
+  lost: { result: WaitResult };
 }
 
 function startJoin(terminal: boolean): ProcessParts {
@@ -126,18 +147,19 @@ function startJoin(terminal: boolean): ProcessParts {
   let exited = (_event: ControlEvent): void => undefined;
   let control: ControlConnection;
   try {
-    const stdio = [pipes.stdin?.[0] ?? null, pipes.stdout[1], pipes.stderr?.[1] ?? null] as const;
+    const stdio = [pipes.stdin[0], pipes.stdout[1], pipes.stderr?.[1] ?? null] as const;
     control = startTask('join', { stdio, onEvent: (event) => exited(event) }).control;
   } catch (error) {
-    for (const fd of [pipes.stdin?.[1], pipes.stdout[0], pipes.stderr?.[0]]) {
+    for (const fd of [pipes.stdin[1], pipes.stdout[0], pipes.stderr?.[0]]) {
       closeIfOpen(fd);
     }
     throw error;
   } finally {
-    for (const fd of [pipes.stdin?.[0], pipes.stdout[1], pipes.stderr?.[1]]) {
+    for (const fd of [pipes.stdin[0], pipes.stdout[1], pipes.stderr?.[1]]) {
       closeIfOpen(fd);
     }
   }
+  const lost = { result: killedResult };
   const ended = new Promise<WaitResult>((resolve) => {
     exited = (event) => {
       if (event.event === 'exited') {
@@ -145,11 +167,9 @@ function startJoin(terminal: boolean): ProcessParts {
         control.close();
       }
     };
-    void control.closed.then(() => resolve(killedResult));
+    void control.closed.then(() => resolve(lost.result));
   });
-  const stdin = pipes.stdin
-    ? new Socket({ fd: pipes.stdin[1], readable: false, writable: true })
-    : terminalInput(control);
+  const stdin = new Socket({ fd: pipes.stdin[1], readable: false, writable: true });
   // A process that ends without reading its input is no error of the one who wrote it.
   stdin.on('error', () => undefined);
   return {
@@ -158,11 +178,19 @@ function startJoin(terminal: boolean): ProcessParts {
     stderr: pipes.stderr ? new Socket({ fd: pipes.stderr[0], readable: true, writable: false }) : Readable.from([]),
     control,
     ended,
+    lost,
   };
 }
 
 // Nobody told how it ended: we let go of it, and then it's killed.
 const killedResult: WaitResult = { exitCode: 137, signal: 'SIGKILL', oomKilled: false };
+
+const detachedResult: WaitResult = {
+  exitCode: null,
+  signal: null,
+  oomKilled: false,
+  error: 'detached: nobody saw it end',
+};
 
 function resultOf(event: ControlEvent): WaitResult {
   const signal = Number(event['signal'] ?? 0);
@@ -174,16 +202,16 @@ function resultOf(event: ControlEvent): WaitResult {
 }
 
 interface Pipes {
-  stdin?: [number, number];
+  stdin: [number, number];
   stdout: [number, number];
   stderr?: [number, number];
 }
 
-/** Under a terminal there is one pipe: the output. */
+/** Under a terminal there is no stderr. */
 function openPipes(terminal: boolean): Pipes {
   const opened: [number, number][] = [];
   try {
-    for (let count = terminal ? 1 : 3; count > 0; count--) {
+    for (let count = terminal ? 2 : 3; count > 0; count--) {
       opened.push(pipe());
     }
   } catch (error) {
@@ -191,21 +219,13 @@ function openPipes(terminal: boolean): Pipes {
     throw error;
   }
   const [stdout, stdin, stderr] = opened;
-  return { stdout: stdout!, stdin, stderr };
+  return { stdout: stdout!, stdin: stdin!, stderr };
 }
 
 function closeIfOpen(fd: number | undefined): void {
   if (fd !== undefined) {
     closeFd(fd);
   }
-}
-
-/** What is typed goes to the terminal by way of the control connection. */
-function terminalInput(control: ControlConnection): Writable {
-  return new Writable({
-    write: (chunk: Buffer, _encoding, done) => void control.writeStdin(chunk).then(() => done(), done),
-    final: (done) => void control.endStdin().then(() => done(), done),
-  });
 }
 
 function makeExecProcess(first: SpecProcess, { argv, env, workdir, terminal }: SpawnSettings): SpecProcess {

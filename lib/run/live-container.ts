@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 
 import { LogAttachment } from './attach';
-import type { Attachment, ContainerProcess } from './container-process';
+import type { Attachment } from './container-process';
 import type { ContainerControl } from './container-control';
 import {
   archivePath,
@@ -138,7 +138,7 @@ export class LiveContainer implements ContainerHandle {
     return execInContainer(this.control.places, settings, collect);
   }
 
-  async spawn(argv: readonly string[], options: SpawnOptions): Promise<ContainerProcess> {
+  async spawn(argv: readonly string[], options: SpawnOptions): Promise<Attachment> {
     const settings = settleSpawn(argv, options);
     this.#assertRunning();
     const child = await JoinedProcess.start(this.control.places, settings);

@@ -214,7 +214,12 @@ describe('stdin and terminal', () => {
       expect(await container.request('resize', { columns: 132, rows: 50 })).toMatchObject({ ok: true });
       await container.reached('stopped');
       expect(container.output().toString()).toBe('24 80\r\nready\r\n50 132\r\n');
-      expect(await container.request('resize', { columns: 1, rows: 1 })).toMatchObject({ ok: false });
+      expect(await container.request('resize', { columns: 60, rows: 9 })).toMatchObject({ ok: true });
+      for (const columns of [-1, 65536, 1.5, '80', null, undefined]) {
+        expect(await container.request('resize', { columns, rows: 1 })).toMatchObject({ ok: false });
+      }
+      await container.request('start');
+      await until('the next run begins with it', () => container.output().toString().includes('9 60'));
     });
   });
 });
