@@ -151,9 +151,6 @@ export function createOptions(
   command: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): CreateOptions {
-  if (flags.tty) {
-    throw new UsageError('-t: a terminal cannot be attached from the command line in this version; use -i without -t');
-  }
   const env = keyValues([...fileLines(flags.envFile, '--env-file'), ...(flags.env ?? [])], environment);
   const labels = keyValues([...fileLines(flags.labelFile, '--label-file'), ...(flags.label ?? [])]);
   const options: CreateOptions = {
@@ -167,6 +164,7 @@ export function createOptions(
     groupAdd: flags.groupAdd,
     hostname: flags.hostname,
     openStdin: flags.interactive,
+    tty: flags.tty,
     ports: flags.publish?.map(portOption),
     publishAll: flags.publishAll,
     mounts: mounts(flags),

@@ -23,6 +23,13 @@ export function time(text: string | undefined, flag: string, now: Date): Date | 
   return value;
 }
 
+/** `true` and `false`, as Docker's flags take them after an equals sign. @throws UsageError */
+export function boolean(text: string): boolean {
+  if (/^(1|t|true)$/i.test(text)) return true;
+  if (/^(0|f|false)$/i.test(text)) return false;
+  throw new UsageError(`takes true or false, not "${text}"`);
+}
+
 /** Milliseconds of `1m30s`, or undefined when the flag was not given. @throws UsageError */
 export function durationMs(text: string | undefined, flag: string): number | undefined {
   if (text === undefined) return undefined;

@@ -1,12 +1,16 @@
 import type { Command } from 'commander';
+import type { Attachment } from '../../index';
 import { exitCodeOf } from '../attached';
 import type { Context } from '../context';
 import { ExitStatus, UsageError } from '../context';
+import { detachKeys } from '../detach-keys';
 import { fileLines, keyValues } from '../flag-values';
 import { relay } from '../streams';
+import { checkTerminal, openTerminal, terminalSize } from '../terminal';
 
 interface ExecFlags {
   detach?: boolean;
+  detachKeys?: string;
   env?: string[];
   envFile?: string[];
   interactive?: boolean;
@@ -23,6 +27,7 @@ export function configure(command: Command, context: Context): void {
   command
     .helpOption('--help', 'show this help')
     .option('-d, --detach', 'run it in the background')
+    .option('--detach-keys <keys>', 'keys that leave it running (ctrl-p,ctrl-q)')
     .option('-e, --env <name=value>', 'set an environment variable', collect)
     .option('--env-file <file>', 'read environment variables from a file', collect)
     .option('-i, --interactive', 'relay stdin')
@@ -35,27 +40,41 @@ export function configure(command: Command, context: Context): void {
     .passThroughOptions()
     .action(async (name: string, argv: string[], flags: ExecFlags) => {
       refuse(flags);
+      checkTerminal(context, flags);
+      const keys = detachKeys(flags.detachKeys, context.env);
       const container = await context.runtime().container(name);
       const child = await container.spawn(argv, {
         env: keyValues([...fileLines(flags.envFile, '--env-file'), ...(flags.env ?? [])], context.env),
         user: flags.user,
         workdir: flags.workdir,
+        ...(flags.tty ? { tty: terminalSize(context) ?? true } : {}),
       });
-      // A process that closed its stdin is no error of ours.
-      child.stdin.on('error', () => context.stdin.unpipe());
-      if (flags.interactive) context.stdin.pipe(child.stdin);
-      else child.stdin.end();
-      const output = [relay(child.stdout, context.stdout), relay(child.stderr, context.stderr)];
-      const [result] = await Promise.all([child.wait(), ...output]);
-      context.stdin.unpipe();
-      context.stdin.pause();
-      throw new ExitStatus(exitCodeOf(result));
+      throw new ExitStatus(await relayProcess(context, child, flags, keys));
     });
 }
 
+/** Its streams are relayed to its end; gives its exit code, or 0 when the user detached: then it goes on. */
+async function relayProcess(context: Context, child: Attachment, flags: ExecFlags, keys: Buffer): Promise<number> {
+  const terminal = flags.tty ? openTerminal(context, child, { keys, stdin: flags.interactive ?? false }) : undefined;
+  try {
+    // A process that closed its stdin is no error of ours.
+    child.stdin.on('error', () => context.stdin.unpipe());
+    if (!flags.interactive) child.stdin.end();
+    else if (!terminal) context.stdin.pipe(child.stdin);
+    const output = [relay(child.stdout, context.stdout), relay(child.stderr, context.stderr)];
+    const end = Promise.all([child.wait(), ...output]).then(([result]) => exitCodeOf(result));
+    end.catch(() => undefined);
+    const code = await Promise.race([end, ...(terminal ? [terminal.detached] : [])]);
+    if (code === undefined) await child.detach();
+    return code ?? 0;
+  } finally {
+    terminal?.close();
+    context.stdin.unpipe();
+    context.stdin.pause();
+  }
+}
+
 function refuse(flags: ExecFlags): void {
-  if (flags.tty)
-    throw new UsageError('-t: a terminal cannot be attached from the command line in this version; use -i without -t');
   if (flags.detach)
     throw new UsageError(
       '-d: a process of exec ends with its caller in this version; start it with `&` in a shell of yours',

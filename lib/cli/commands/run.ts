@@ -7,17 +7,26 @@ import { ExitStatus } from '../context';
 import type { CreateFlags } from '../create-flags';
 import { createOptions, declareCreateFlags } from '../create-flags';
 import { attachAndWait } from '../attached';
+import { detachKeys } from '../detach-keys';
 import { progressReporter } from '../progress';
+import { boolean } from '../flag-values';
+import { checkTerminal } from '../terminal';
+
+type RunFlags = CreateFlags & { detach?: boolean; detachKeys?: string; sigProxy: boolean };
 
 /** `run IMAGE [COMMAND]`: attached, its exit code is the container's; under -d it prints the id. */
 export function configure(command: Command, context: Context): void {
   declareCreateFlags(command)
     .option('-d, --detach', 'run in the background and print the id')
-    .option('--no-sig-proxy', 'do not pass signals on to the container')
+    .option('--detach-keys <keys>', 'keys that leave it running (ctrl-p,ctrl-q)')
+    .option('--sig-proxy <boolean>', 'pass signals on to the container (not under a terminal)', boolean, true)
+    .option('--no-sig-proxy', 'the same as --sig-proxy=false')
     .argument('<image>')
     .argument('[command...]')
     .passThroughOptions()
-    .action(async (image: string, argv: string[], flags: CreateFlags & { detach?: boolean; sigProxy: boolean }) => {
+    .action(async (image: string, argv: string[], flags: RunFlags) => {
+      const keys = detachKeys(flags.detachKeys, context.env);
+      if (!flags.detach) checkTerminal(context, flags);
       const container = await createContainer(context, image, argv, flags);
       if (flags.detach) {
         await startOrRemove(container, () => container.start());
@@ -29,6 +38,8 @@ export function configure(command: Command, context: Context): void {
           stdin: flags.interactive ?? false,
           proxySignals: flags.sigProxy,
           start: true,
+          tty: flags.tty ?? false,
+          keys,
         }),
       );
       throw new ExitStatus(status);

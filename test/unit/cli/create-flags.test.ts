@@ -159,7 +159,6 @@ test('limits, security, health', async () => {
 });
 
 test.each([
-  [['-t'], 'a terminal cannot be attached'],
   [['--cpus', 'many'], '--cpus takes a number, not "many"'],
   [['--mount', 'type=bind,source=/a'], 'has no target'],
   [['--mount', 'type=magic,target=/a'], 'type is bind, volume or tmpfs'],
