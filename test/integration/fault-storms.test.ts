@@ -25,17 +25,22 @@ test('a fork bomb stays within its limit: the host answers, and kill and removal
     command: ['sh', '-c', 'bomb() { bomb & bomb & while true; do (true); done; }; bomb & exec sleep 1000'],
   });
   const lateness = watchLateness();
-  const pids = cgroupsOf([container.id]).find((path) => existsSync(join(path, 'pids.events')))!;
-  await until('it is at its limit', () => !/^max 0$/m.test(readFileSync(join(pids, 'pids.events'), 'utf8')));
-  await pass(1000);
-  expect((await container.top()).length).toBeLessThanOrEqual(64);
-  // The rest of this machine may be busy with other work: two hundred ms is far from what an unlimited bomb does.
-  expect(lateness.stop()).toBeLessThan(200);
-  const startMs = performance.now();
-  await container.kill('SIGKILL');
-  expect(await container.wait()).toMatchObject({ exitCode: 137 });
-  await container.remove();
-  expect(performance.now() - startMs).toBeLessThan(5000);
+  try {
+    const pids = cgroupsOf([container.id]).find((path) => existsSync(join(path, 'pids.events')))!;
+    await until('it is at its limit', () => !/^max 0$/m.test(readFileSync(join(pids, 'pids.events'), 'utf8')));
+    await pass(1000);
+    expect((await container.top()).length).toBeLessThanOrEqual(64);
+    // Sixty busy processes share two processors with this one, so it is late; an unlimited bomb would stop it altogether.
+    expect(lateness.stop()).toBeLessThan(2000);
+    const startMs = performance.now();
+    await container.kill('SIGKILL');
+    expect(await container.wait()).toMatchObject({ exitCode: 137 });
+    await container.remove();
+    expect(performance.now() - startMs).toBeLessThan(5000);
+  } finally {
+    lateness.stop();
+    await container.remove({ force: true }).catch(() => undefined);
+  }
   expect(cgroupsOf([container.id])).toEqual([]);
   expect(readdirSync(join(bed.root, 'containers'))).toEqual([]);
 });
