@@ -19,12 +19,12 @@ test("require('dinghy') takes at most 20 ms", () => {
 });
 
 // What the first Runtime loads is ten times as much. Milliseconds of a shared machine would tell how busy it is: the ratio is watched.
-test("with a Runtime made it takes at most 2.5 times as long as require('commander')", () => {
+test("with a Runtime made it takes at most 3 times as long as require('commander')", () => {
   const commander = medianMs("const t = performance.now(); require('commander'); console.log(performance.now() - t)");
   const runtime = medianMs(
     "const t = performance.now(); new (require('dinghy').Runtime)(); console.log(performance.now() - t)",
   );
-  expect(runtime / commander).toBeLessThanOrEqual(2.5);
+  expect(runtime / commander).toBeLessThanOrEqual(3);
 });
 
 test('an error thrown by the engine is of the exported class', () => {

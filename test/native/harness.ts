@@ -1,14 +1,5 @@
 // Drives the supervisor binary as lib/run does, with nothing of lib/ above native/: a busybox root, one configuration, one process.
-import {
-  closeSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { flock } from '../../lib/native/binding';
@@ -228,7 +219,11 @@ export function contentOf(log: Buffer, stream: 'stdout' | 'stderr'): Buffer {
 }
 
 export function isAlive(pid: number): boolean {
-  return existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 const dockerCapabilities = [
