@@ -367,7 +367,7 @@ void Container::record_exit(int code, int signal) {
   stdio_.drain();
   (void)count_oom_kills();
   const bool killed = signal == SIGKILL || code == 128 + SIGKILL;
-  state_.oom_killed = killed && !killed_by_us_ && cgroup_.oom_kills() > 0;
+  state_.oom_killed = killed && !killed_by_us_ && state_.oom_kills > 0;
   state_.pid = 0;
   state_.exit_code = code;
   state_.signal = signal;
