@@ -8,6 +8,8 @@ import {
   durationMs,
   fileLines,
   keyValues,
+  type LimitFlags,
+  limitOptions,
   mountOption,
   number,
   portOption,
@@ -16,14 +18,11 @@ import {
 } from './flag-values';
 
 /** The flags of `run` and `create`, as commander gives them. */
-export interface CreateFlags {
+export interface CreateFlags extends LimitFlags {
   addHost?: string[];
   capAdd?: string[];
   capDrop?: string[];
   cidfile?: string;
-  cpuShares?: string;
-  cpus?: string;
-  cpusetCpus?: string;
   device?: string[];
   dns?: string[];
   entrypoint?: string;
@@ -45,16 +44,12 @@ export interface CreateFlags {
   label?: string[];
   labelFile?: string[];
   logOpt?: string[];
-  memory?: string;
-  memoryReservation?: string;
-  memorySwap?: string;
   mount?: string[];
   name?: string;
   network?: string;
   networkAlias?: string[];
   oomScoreAdj?: string;
   pid?: string;
-  pidsLimit?: string;
   platform?: string;
   privileged?: boolean;
   publish?: string[];
@@ -176,13 +171,7 @@ export function createOptions(
     extraHosts: extraHosts(flags.addHost),
     pid: flags.pid,
     ipc: flags.ipc,
-    memory: flags.memory,
-    memoryReservation: flags.memoryReservation,
-    memorySwap: flags.memorySwap === '-1' ? -1 : flags.memorySwap,
-    cpus: number(flags.cpus, '--cpus'),
-    cpuShares: number(flags.cpuShares, '--cpu-shares'),
-    cpuset: flags.cpusetCpus,
-    pids: number(flags.pidsLimit, '--pids-limit'),
+    ...limitOptions(flags),
     oomScoreAdj: number(flags.oomScoreAdj, '--oom-score-adj'),
     shmSize: flags.shmSize,
     ulimits: ulimits(flags.ulimit),

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-import type { CreateOptions, MountOption, PortOption, RestartOption, UlimitOption } from '../index';
+import type { CreateOptions, MountOption, PortOption, RestartOption, UlimitOption, UpdateOptions } from '../index';
 import { UsageError } from './context';
 import { parseDuration, parseTime } from './format';
 
@@ -72,6 +72,30 @@ export function portOption(text: string): string | PortOption {
   const bare = /^(\d+)(?:\/(tcp|udp))?$/.exec(text);
   if (!bare) return text;
   return { containerPort: Number(bare[1]), protocol: (bare[2] as 'tcp' | 'udp' | undefined) ?? 'tcp' };
+}
+
+/** The flags of limits, which `run`, `create` and `update` have. */
+export interface LimitFlags {
+  cpuShares?: string;
+  cpus?: string;
+  cpusetCpus?: string;
+  memory?: string;
+  memoryReservation?: string;
+  memorySwap?: string;
+  pidsLimit?: string;
+}
+
+/** @throws UsageError for what is no number */
+export function limitOptions(flags: LimitFlags): UpdateOptions {
+  return {
+    memory: flags.memory,
+    memoryReservation: flags.memoryReservation,
+    memorySwap: flags.memorySwap === '-1' ? -1 : flags.memorySwap,
+    cpus: number(flags.cpus, '--cpus'),
+    cpuShares: number(flags.cpuShares, '--cpu-shares'),
+    cpuset: flags.cpusetCpus,
+    pids: number(flags.pidsLimit, '--pids-limit'),
+  };
 }
 
 /** A flag in a list: given alone it holds. */

@@ -6,7 +6,7 @@ import type { DiffEntry, DiffOptions } from './diff';
 import type { ExecResult, WaitResult } from './exec-result';
 import type { ContainerInspect } from './inspect';
 import type { LogEntry, LogOptions } from './log-entry';
-import type { ContainerOptions, ExecOptions, SpawnOptions, Size } from './options';
+import type { ContainerOptions, ExecOptions, SpawnOptions } from './options';
 import type { TopProcess } from './proc-stat';
 import type { PortBinding } from './state';
 import type { ContainerStats } from './stats';
@@ -28,19 +28,11 @@ export interface RemoveOptions {
   volumes?: boolean;
 }
 
-/** What is absent stays. */
-export interface UpdateOptions {
-  memory?: Size;
-  memoryReservation?: Size;
-  /** Memory plus swap; -1 is unlimited. */
-  memorySwap?: Size;
-  cpus?: number;
-  cpuShares?: number;
-  cpuset?: string;
-  /** -1 is unlimited. */
-  pids?: number;
-  restart?: ContainerOptions['restart'];
-}
+/** What is absent stays. -1 is no limit for `memorySwap` and `pids`. */
+export type UpdateOptions = Pick<
+  ContainerOptions,
+  'memory' | 'memoryReservation' | 'memorySwap' | 'cpus' | 'cpuShares' | 'cpuset' | 'pids' | 'restart'
+>;
 
 export interface WaitOptions {
   /** `'not-running'` (the default), `'next-exit'`, or `'removed'`. */

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Command } from 'commander';
 import type { EventFilters, RuntimeEvent } from '../../index';
 import type { Context } from '../context';
-import { UsageError } from '../context';
+import { collect, parseFilters } from '../filters';
 import { time } from '../flag-values';
 import { expand } from '../table';
 
@@ -14,14 +14,20 @@ interface EventsFlags {
   until?: string;
 }
 
+const filterKeys: Readonly<Record<string, keyof EventFilters>> = {
+  container: 'container',
+  event: 'action',
+  image: 'image',
+  label: 'label',
+  network: 'network',
+  type: 'type',
+  volume: 'volume',
+};
+
 /** `events`: a line for each, from every process, until it is interrupted or `--until` has passed. */
 export function configure(command: Command, context: Context): void {
   command
-    .option(
-      '-f, --filter <key=value>',
-      'type, event, container, image, label, network, volume',
-      (value: string, all: string[] = []) => [...all, value],
-    )
+    .option('-f, --filter <key=value>', 'type, event, container, image, label, network, volume', collect)
     .option('--format <template>', "'{{.Type}} {{.Action}} {{.Actor.ID}}', json")
     .option('--since <time>', 'begin with what happened since a time or a while ago (42m)')
     .option('--until <time>', 'end at a time or a while ago')
@@ -29,7 +35,7 @@ export function configure(command: Command, context: Context): void {
       const print = printer(flags.format);
       const since = time(flags.since, '--since', context.now());
       const until = time(flags.until, '--until', context.now());
-      const filters = parseFilters(flags.filter ?? []);
+      const filters: EventFilters = parseFilters(flags.filter ?? [], filterKeys);
       for await (const event of context.runtime().events({ filters, since, until })) {
         if (!context.stdout.write(`${print(event)}\n`)) await once(context.stdout, 'drain');
       }
@@ -89,26 +95,4 @@ function fromOf({ type, attributes }: RuntimeEvent): string {
 function nanoseconds({ timestamp, time: at }: RuntimeEvent): string {
   const fraction = /\.(\d+)/.exec(timestamp)?.[1] ?? '';
   return `${Math.floor(at.getTime() / 1000)}${fraction.padEnd(9, '0').slice(0, 9)}`;
-}
-
-function parseFilters(values: readonly string[]): EventFilters {
-  const keys: Record<string, keyof EventFilters> = {
-    container: 'container',
-    event: 'action',
-    image: 'image',
-    label: 'label',
-    network: 'network',
-    type: 'type',
-    volume: 'volume',
-  };
-  const found: Record<string, string[]> = {};
-  for (const value of values) {
-    const [, key, text] = /^(\w+)=(.*)$/s.exec(value) ?? [];
-    const name = key === undefined || !Object.hasOwn(keys, key) ? undefined : keys[key];
-    if (name === undefined || text === undefined) {
-      throw new UsageError(`--filter takes ${Object.keys(keys).join('=, ')}=, not "${value}"`);
-    }
-    (found[name] ??= []).push(text);
-  }
-  return found;
 }

@@ -3,16 +3,9 @@ import type { UpdateOptions } from '../../index';
 import type { Context } from '../context';
 import { UsageError } from '../context';
 import { forEachContainer } from '../each';
-import { number, restartOption } from '../flag-values';
+import { type LimitFlags, limitOptions, restartOption } from '../flag-values';
 
-interface UpdateFlags {
-  cpuShares?: string;
-  cpus?: string;
-  cpusetCpus?: string;
-  memory?: string;
-  memoryReservation?: string;
-  memorySwap?: string;
-  pidsLimit?: string;
+interface UpdateFlags extends LimitFlags {
   restart?: string;
 }
 
@@ -37,13 +30,7 @@ export function configure(command: Command, context: Context): void {
 /** @throws UsageError when no flag was given, as in Docker */
 export function updateOptions(flags: UpdateFlags): UpdateOptions {
   const options: UpdateOptions = {
-    memory: flags.memory,
-    memoryReservation: flags.memoryReservation,
-    memorySwap: flags.memorySwap === '-1' ? -1 : flags.memorySwap,
-    cpus: number(flags.cpus, '--cpus'),
-    cpuShares: number(flags.cpuShares, '--cpu-shares'),
-    cpuset: flags.cpusetCpus,
-    pids: number(flags.pidsLimit, '--pids-limit'),
+    ...limitOptions(flags),
     restart: flags.restart === undefined ? undefined : restartOption(flags.restart),
   };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { VolumeInspect, VolumesOptions } from '../../index';
+import type { Volume, VolumeInspect, VolumesOptions } from '../../index';
 import { isDinghyError } from '../../index';
 import type { Context } from '../context';
 import { ExitStatus, UsageError } from '../context';
@@ -8,7 +8,7 @@ import { describe } from '../failure';
 import { collect, parseFilters } from '../filters';
 import { keyValues } from '../flag-values';
 import { runPrune } from '../pruning';
-import type { Column } from '../table';
+import type { Column, Row } from '../table';
 import { expand, printRows } from '../table';
 
 const columns: readonly Column[] = [
@@ -99,7 +99,10 @@ function configureList(command: Command, context: Context): void {
         for (const { name } of shown) context.stdout.write(`${name}\n`);
         return;
       }
-      const rows = await Promise.all(shown.map(async (volume) => toRow(await volume.inspect())));
+      // Each look at a volume goes through all containers: only where a template may show more than names.
+      const rows = await Promise.all(
+        shown.map(async (volume) => (flags.format === undefined ? nameOnly(volume) : toRow(await volume.inspect()))),
+      );
       printRows(context.stdout, columns, rows, flags.format);
     });
 }
@@ -137,7 +140,11 @@ function settleFilters(values: readonly string[]): { filters: VolumesOptions['fi
   };
 }
 
-function toRow({ name, path, labels }: VolumeInspect): Record<string, string> {
+function nameOnly({ name }: Volume): Row {
+  return { Driver: 'local', Name: name };
+}
+
+function toRow({ name, path, labels }: VolumeInspect): Row {
   const text = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
   return { Driver: 'local', Name: name, Mountpoint: path, Scope: 'local', Labels: text.join(',') };
 }
