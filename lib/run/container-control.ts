@@ -8,6 +8,7 @@ import type { RunContext } from './context';
 import type { CreatedContainer } from './create';
 import type { Reply } from '../native/protocol';
 import type { WaitingTask } from '../native/task';
+import { waitForEnd, waitForRemoval } from './ending';
 import type { RemoveOptions, StopOptions, WaitOptions } from './handle';
 import type { WaitResult } from './exec-result';
 import { noteContainer } from './journal';
@@ -16,7 +17,7 @@ import type { ContainerRecord } from './record';
 import { renameContainer } from './rename';
 import { checkSignalName } from './settle-options';
 import { checkReply } from './start-error';
-import { endOf, isActive, observe, supervisorKilled, type SupervisorState, waitResult } from './state';
+import { isActive, observe, supervisorKilled, type SupervisorState } from './state';
 import { launchSupervisor, type OpenOptions, SupervisorLink, takeLock } from './supervisor-link';
 
 /** How long a supervisor may take from getting the lock to serving its socket, or from its last answer to letting go of it. */
@@ -74,6 +75,12 @@ export class ContainerControl {
   /** It was made here and ends with this process. */
   get isOwned(): boolean {
     return this.#lifeline !== undefined;
+  }
+
+  /** How a container that removed itself had ended, as its supervisor told its lifeline. */
+  get toldEnd(): SupervisorState | undefined {
+    const state = this.record.autoRemove ? this.#lifeline?.state : undefined;
+    return state?.status === 'stopped' ? state : undefined;
   }
 
   /** Calls the listener once an owned one is gone with all its files: nothing is left that must be closed. */
@@ -221,13 +228,13 @@ export class ContainerControl {
     const { state } = observe(this.places);
     // Under a restart policy each end counts, also one after which it is started again.
     const before = state?.status === 'stopped' && condition !== 'next-exit' ? undefined : state;
-    const result = await this.#waitForEnd({ before }, signal);
-    return condition === 'removed' ? this.#waitForRemoval(result, signal) : result;
+    const result = await waitForEnd(this, { before }, signal);
+    return condition === 'removed' ? waitForRemoval(this, result, signal) : result;
   }
 
   /** It has ended for good: its policy, if it has one, does not start it again. */
   async waitForStop(signal: AbortSignal): Promise<WaitResult> {
-    return this.#waitForEnd({ final: true }, signal);
+    return waitForEnd(this, { final: true }, signal);
   }
 
   /** A connection of its own, for what lasts: the caller closes it. Undefined when no supervisor serves the container. */
@@ -297,7 +304,7 @@ export class ContainerControl {
 
   /** The lifeline while it serves, else what another process may have left to connect to. */
   async #withLink(work: (link: SupervisorLink) => Promise<void>): Promise<boolean> {
-    const held = this.#heldLink();
+    const held = this.heldLink;
     if (held) {
       await this.#opened;
       await work(held);
@@ -318,7 +325,7 @@ export class ContainerControl {
   }
 
   async #withSupervisor(work: (link: SupervisorLink) => Promise<void>): Promise<void> {
-    const held = this.#heldLink();
+    const held = this.heldLink;
     const link = held ?? (await this.connectOrLaunch());
     try {
       await work(link);
@@ -329,7 +336,8 @@ export class ContainerControl {
     }
   }
 
-  #heldLink(): SupervisorLink | undefined {
+  /** The lifeline while it serves. */
+  get heldLink(): SupervisorLink | undefined {
     return this.#lifeline && !this.#lifeline.isClosed ? this.#lifeline : undefined;
   }
 
@@ -411,87 +419,6 @@ export class ContainerControl {
     }
   }
 
-  /** The last end before it was gone, `last` or a later one that its policy made possible. */
-  async #waitForRemoval(last: WaitResult, signal: AbortSignal | undefined): Promise<WaitResult> {
-    let end = last;
-    while (existsSync(this.places.bundle)) {
-      const held = this.#heldLink();
-      const link = held ?? (await abortable(this.connect(), signal));
-      try {
-        while (link && !link.isClosed) {
-          const version = link.version;
-          const state = link.state ?? (await abortable(link.subscribe(), signal).catch(ignoreLostSupervisor));
-          end = state?.finishedAt === undefined ? end : endOf(state);
-          await link.changed(version, signal);
-          throwIfAborted(signal);
-        }
-        end = link?.state?.finishedAt === undefined ? end : endOf(link.state);
-      } finally {
-        if (link && link !== held) {
-          link.close();
-        }
-      }
-      await sleep(20, signal);
-    }
-    return end;
-  }
-
-  async #waitForEnd(wanted: WantedEnd, signal: AbortSignal | undefined): Promise<WaitResult> {
-    for (;;) {
-      const held = this.#heldLink();
-      const link = held ?? (await abortable(this.connect(), signal));
-      const following = link && this.#followToEnd(link, wanted, signal);
-      const last = await following?.finally(() => (held ? undefined : link?.close()));
-      if (last) {
-        return endOf(last);
-      }
-      const { alive, state, dead } = observe(this.places);
-      // An owned one has a supervisor from its creation on: when that was killed, nothing will ever start it.
-      const over = dead || !this.record.detached || (state !== undefined && hasEnded(state, wanted));
-      if (!alive && over && existsSync(this.places.bundle)) {
-        return waitResult(state);
-      }
-      if (!existsSync(this.places.bundle)) {
-        const last = this.#toldEnd();
-        if (state ?? last) {
-          return state ? waitResult(state) : endOf(last!);
-        }
-        throw this.notFound();
-      }
-      await sleep(20, signal);
-    }
-  }
-
-  /** How a container that removed itself had ended, as its supervisor told its lifeline. */
-  #toldEnd(): SupervisorState | undefined {
-    const state = this.record.autoRemove ? this.#lifeline?.state : undefined;
-    return state?.status === 'stopped' ? state : undefined;
-  }
-
-  /** The state it ended in, or undefined when the supervisor went away without telling. */
-  async #followToEnd(
-    link: SupervisorLink,
-    wanted: WantedEnd,
-    signal: AbortSignal | undefined,
-  ): Promise<SupervisorState | undefined> {
-    // Not again where it follows already: were the supervisor gone, the request's failure (EPIPE) would destroy the socket, and with it
-    // the last words that lie there unread.
-    if (!link.state) {
-      await abortable(link.subscribe(), signal).catch(ignoreLostSupervisor);
-    }
-    for (;;) {
-      const { state, version } = link;
-      if (state && hasEnded(state, wanted)) {
-        return state;
-      }
-      if (link.isClosed) {
-        return undefined;
-      }
-      await link.changed(version, signal);
-      throwIfAborted(signal);
-    }
-  }
-
   // Without its lifeline an owned container could only be started to be ended at once.
   #abandoned(): DinghyError {
     return new DinghyError({
@@ -508,27 +435,4 @@ export class ContainerControl {
       details: { container: this.record.id },
     });
   }
-}
-
-interface WantedEnd {
-  /** In which an end may be told already, that does not count. */
-  before?: SupervisorState | undefined;
-  /** An end does not count after which its policy starts it again. */
-  final?: boolean;
-}
-
-// The state keeps the last end while it runs again: no end is missed, however soon the next run begins.
-function hasEnded(state: SupervisorState, { before, final = false }: WantedEnd): boolean {
-  if (state.finishedAt === undefined || (final && state.status !== 'stopped')) {
-    return false;
-  }
-  // One that was about to be started again, and was stopped, has ended although it did not run.
-  return state.finishedAt !== before?.finishedAt || (state.status === 'stopped' && before?.status !== 'stopped');
-}
-
-function ignoreLostSupervisor(error: unknown): undefined {
-  if ((error as DinghyError).code !== 'ERR_SUPERVISOR') {
-    throw error;
-  }
-  return undefined;
 }
