@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import { DinghyError, isDinghyError } from '../errors';
+import { isDinghyError } from '../errors';
 import { fileError } from '../layers/file-error';
 import { processEnd, runLayerProcess } from '../layers/process';
 import { closeFd, pipe } from '../native/binding';
@@ -10,6 +10,7 @@ import { abortError, onAbort, sleep, throwIfAborted } from '../util/abort';
 import type { ContainerControl } from './container-control';
 import type { CopySource } from './copy-paths';
 import { readContainer } from './export';
+import { stillThere } from './still-there';
 import type { SupervisorLink } from './supervisor-link';
 
 export interface CopySettings {
@@ -199,18 +200,4 @@ function check(reply: Reply, doing: string): boolean {
     throw fileError(reply.error, doing);
   }
   return true;
-}
-
-/** A supervisor that removes the container deletes files under the copier, and answers nothing any more. */
-async function stillThere(control: ContainerControl, link: SupervisorLink, doing: string): Promise<void> {
-  try {
-    await link.subscribe();
-  } catch (error) {
-    throw new DinghyError({
-      code: 'ERR_CONTAINER_NOT_FOUND',
-      message: `${doing}: it was removed meanwhile`,
-      details: { container: control.record.id },
-      cause: error,
-    });
-  }
 }

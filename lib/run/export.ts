@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 
-import { DinghyError, isDinghyError } from '../errors';
+import { isDinghyError } from '../errors';
 import { type PackOptions, packTree } from '../layers/pack';
 import { sleep, throwIfAborted } from '../util/abort';
 import type { ContainerControl } from './container-control';
 import type { ExportOptions } from './handle';
-import type { SupervisorLink } from './supervisor-link';
+import { stillThere } from './still-there';
 
 const attempts = 5;
 
@@ -72,19 +72,5 @@ async function tryToRead(control: ContainerControl, reading: ContainerReading): 
   } catch (error) {
     link.close();
     throw error;
-  }
-}
-
-/** A supervisor that removes the container deletes files before anybody could have packed them, and answers nothing any more. */
-async function stillThere(control: ContainerControl, link: SupervisorLink, doing: string): Promise<void> {
-  try {
-    await link.subscribe();
-  } catch (error) {
-    throw new DinghyError({
-      code: 'ERR_CONTAINER_NOT_FOUND',
-      message: `${doing}: it was removed meanwhile, so what was read is not whole`,
-      details: { container: control.record.id },
-      cause: error,
-    });
   }
 }
