@@ -1,19 +1,11 @@
-import {
-  closeSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import { createLog } from '../log';
 import { runTask } from '../native/task';
 import type { DinghySection, RuntimeSpec } from '../oci/spec-types';
 import { removeVolumesOf } from './anonymous-volumes';
+import { ownerOf } from './claim-links';
 import type { RunContext } from './context';
 import { containerPlaces, type ContainerPlaces } from './places';
 import { noteContainer } from './journal';
@@ -188,17 +180,9 @@ function readSection(path: string): DinghySection | undefined {
 // A name or an address that was freed and taken again is another container's.
 function isStillOurs(path: string, id: string): boolean {
   try {
-    return isLinkTo(path, id) || readFileSync(path, 'utf8') === id;
+    return ownerOf(path) === id || readFileSync(path, 'utf8') === id;
   } catch {
     return false;
-  }
-}
-
-export function isLinkTo(path: string, target: string): boolean {
-  try {
-    return readlinkSync(path) === target;
-  } catch {
-    return false; // not there, or no link
   }
 }
 

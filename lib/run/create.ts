@@ -17,7 +17,8 @@ import type { ContainerSettings } from '../oci/settings';
 import type { NetworkSection, RuntimeSpec } from '../oci/spec-types';
 import type { WaitingTask } from '../native/task';
 import { launchSupervisor } from './supervisor-link';
-import { cleanContainer, isLinkTo, removeUnstarted } from './clean';
+import { ownerOf } from './claim-links';
+import { cleanContainer, removeUnstarted } from './clean';
 import type { RunContext } from './context';
 import { resolveDevices } from './devices';
 import { containerHostname, writeEtcFiles } from './etc-files';
@@ -110,7 +111,7 @@ export async function createContainer(
   } catch (error) {
     supervisor?.abandon();
     release();
-    if (reuse && isLinkTo(reuse.link, places.id)) {
+    if (reuse && ownerOf(reuse.link) === places.id) {
       rmSync(reuse.link, { force: true });
     }
     removeUnstarted(places, nameLink, made.folders);
@@ -176,7 +177,6 @@ function makeRecord(
     created: new Date().toISOString(),
     detached: settings.detached,
     autoRemove: settings.autoRemove,
-    ...(settings.restart ? { restart: settings.restart } : {}),
     ownerPid: process.pid,
     rootfsProvider: context.provider,
     labels: settings.labels,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-import type { BridgeSection, RestartSection } from '../oci/spec-types';
+import type { BridgeSection } from '../oci/spec-types';
 import type { ResolvedMount } from '../oci/spec-mounts';
 
 /** Of a container that several processes share by a key. */
@@ -24,7 +24,6 @@ export interface ContainerRecord {
   created: string;
   detached: boolean;
   autoRemove: boolean;
-  restart?: RestartSection;
   /** The process that made it: shown to people, never used to tell whether it lives. */
   ownerPid: number;
   rootfsProvider: 'overlay' | 'overlay-tmpfs';

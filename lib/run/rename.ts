@@ -1,13 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 import type { DinghyError } from '../errors';
@@ -16,6 +7,7 @@ import { withLock } from '../store/locks';
 import { makeTemporary } from '../store/temporary';
 import { sleep } from '../util/abort';
 import { invalidOption } from '../util/checks';
+import { ownerOf } from './claim-links';
 import { cleanContainer } from './clean';
 import type { ContainerControl } from './container-control';
 import { noteContainer } from './journal';
@@ -144,13 +136,5 @@ async function adopt(
     if (Date.now() > deadline) {
       throw control.locked();
     }
-  }
-}
-
-function ownerOf(link: string): string | undefined {
-  try {
-    return readlinkSync(link);
-  } catch {
-    return undefined;
   }
 }

@@ -1,20 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  unlinkSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 import { DinghyError } from '../errors';
 import { flock } from '../native/binding';
 import { isLocked, withLock } from '../store/locks';
+import { ownerOf } from './claim-links';
 import type { RunContext } from './context';
 import { randomName } from './names';
 import { type ContainerPlaces, containerPlaces } from './places';
@@ -152,14 +143,6 @@ function namesOnDisk(folder: string): string[] {
     return readdirSync(folder);
   } catch {
     return [];
-  }
-}
-
-function ownerOf(link: string): string | undefined {
-  try {
-    return readlinkSync(link);
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readlinkSync } from 'node:fs';
 
 import { DinghyError } from '../errors';
 import type { ContainerSettings } from '../oci/settings';
 import { sleep, throwIfAborted } from '../util/abort';
 import { placesOnDisk } from './clean';
+import { ownerOf } from './claim-links';
 import { ContainerControl } from './container-control';
 import type { RunContext } from './context';
 import { statusOf } from './describe';
@@ -88,10 +88,8 @@ export async function joinReused(
 }
 
 function findReused(context: RunContext, { link, key }: ReuseRequest): ContainerControl | undefined {
-  let id: string;
-  try {
-    id = readlinkSync(link);
-  } catch {
+  const id = ownerOf(link);
+  if (id === undefined) {
     return undefined;
   }
   const places = placesOnDisk(context, id);
