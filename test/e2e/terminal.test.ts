@@ -88,8 +88,12 @@ test('a shell: the size before its first command, keys, resizing, Ctrl-C, and th
       screen.resize(70, 20);
       screen.type('stty size', 'Enter');
       await screen.shows(/^20 70$/m);
-      screen.type('sleep 100', 'Enter');
+      screen.type('echo asl""eep; sleep 100', 'Enter');
+      // From here on Ctrl-C is a signal, no key of the shell's line editor.
+      await screen.shows(/^asleep$/m);
       screen.type('', 'C-c');
+      // The terminal's input queue is emptied by Ctrl-C: what is typed before the prompt may be lost, here as anywhere.
+      await screen.shows(/\^C\n\/ #$/m);
       screen.type('exit 5', 'Enter');
       await screen.shows(/^status 5$/m);
     },
