@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { CreateOptions } from '../index';
 import { UsageError } from './context';
+import { collect } from './filters';
 import {
   durationMs,
   fileLines,
@@ -16,9 +17,10 @@ import {
   restartOption,
   ulimits,
 } from './flag-values';
+import { declareIoFlags, type IoFlags, ioOption } from './io-flags';
 
 /** The flags of `run` and `create`, as commander gives them. */
-export interface CreateFlags extends LimitFlags {
+export interface CreateFlags extends LimitFlags, IoFlags {
   addHost?: string[];
   capAdd?: string[];
   capDrop?: string[];
@@ -73,11 +75,9 @@ export interface CreateFlags extends LimitFlags {
   workdir?: string;
 }
 
-const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
-
 /** Declares what `run` and `create` share: Docker's flags with Docker's letters (so -h is the host name). */
 export function declareCreateFlags(command: Command): Command {
-  return command
+  return declareIoFlags(command)
     .helpOption('--help', 'show this help')
     .option('--add-host <host:ip>', 'add a line to /etc/hosts', collect)
     .option('--cap-add <capability>', 'add a capability', collect)
@@ -172,6 +172,7 @@ export function createOptions(
     pid: flags.pid,
     ipc: flags.ipc,
     ...limitOptions(flags),
+    io: ioOption(flags),
     oomScoreAdj: number(flags.oomScoreAdj, '--oom-score-adj'),
     shmSize: flags.shmSize,
     ulimits: ulimits(flags.ulimit),

@@ -6,7 +6,7 @@ import { makeHealth } from './spec-health';
 import { makeLinux, type ResolvedDevice } from './spec-linux';
 import { type GeneratedFiles, makeMounts, type ResolvedMount } from './spec-mounts';
 import { makeProcess } from './spec-process';
-import type { DinghySection, RuntimeSpec } from './spec-types';
+import type { DinghySection, RuntimeSpec, SpecResources } from './spec-types';
 
 /** Everything that is not in the options: where the container lies on this host, and what was reserved for it. */
 export interface Placement {
@@ -17,6 +17,7 @@ export interface Placement {
   network: DinghySection['network'];
   mounts: readonly ResolvedMount[];
   devices: readonly ResolvedDevice[];
+  blockIO?: SpecResources['blockIO'];
   files: GeneratedFiles;
   cgroupsPath: string;
   logPath: string;
@@ -35,13 +36,14 @@ const sigterm = 15;
 /** The whole config.json of a container. Pure: the same input gives the same specification. */
 export function makeRuntimeSpec(image: ImageConfig, settings: ContainerSettings, placement: Placement): RuntimeSpec {
   const rootless = placement.rootless !== undefined;
+  const { devices, blockIO, cgroupsPath } = placement;
   return {
     ociVersion: '1.2.0',
     process: makeProcess(image, settings, placement.hostname),
     root: { path: 'merged', readonly: settings.readOnly },
     hostname: placement.hostname,
     mounts: makeMounts(settings, placement.mounts, placement.files, rootless),
-    linux: makeLinux({ settings, devices: placement.devices, cgroupsPath: placement.cgroupsPath, rootless }),
+    linux: makeLinux({ settings, devices, blockIO, cgroupsPath, rootless }),
     dinghy: makeSection(image, settings, placement),
   };
 }

@@ -1,5 +1,5 @@
 import type { SeccompProfile } from './seccomp-profile';
-import type { BridgeSection, RestartSection } from './spec-types';
+import type { BlockThrottle, BridgeSection, RestartSection } from './spec-types';
 
 /** A container's options, checked, in one form and one unit each. What is undefined comes from the image or is a default. */
 export interface ContainerSettings {
@@ -27,6 +27,7 @@ export interface ContainerSettings {
   cpuShares?: number;
   cpuset?: string;
   pids?: number;
+  io?: IoSetting;
   oomScoreAdj?: number;
   shmBytes: number;
   ulimits: { type: string; soft: number; hard: number }[];
@@ -48,6 +49,21 @@ export interface ContainerSettings {
   autoRemove: boolean;
   log: { maxSize?: number; maxFiles?: number };
   detached: boolean;
+}
+
+/** Shares of the disks' time, and limits for single disks. */
+export interface IoSetting {
+  /** 10 to 1000. */
+  weight?: number;
+  throttles: IoThrottle[];
+}
+
+export interface IoThrottle {
+  kind: BlockThrottle;
+  /** A block device's path on the host. */
+  device: string;
+  /** Bytes, or operations, a second. */
+  rate: number;
 }
 
 /** What is undefined comes from the image. */

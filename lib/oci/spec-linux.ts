@@ -15,6 +15,7 @@ export type Limits = Pick<
 export interface LinuxRequest {
   settings: ContainerSettings;
   devices: readonly ResolvedDevice[];
+  blockIO?: SpecResources['blockIO'];
   cgroupsPath: string;
   rootless: boolean;
 }
@@ -55,12 +56,12 @@ const defaultRules: readonly SpecDeviceRule[] = [
 ];
 
 /** Namespaces, limits, devices, sysctls, and what of proc and sys is hidden. */
-export function makeLinux({ settings, devices, cgroupsPath, rootless }: LinuxRequest): SpecLinux {
+export function makeLinux({ settings, devices, blockIO, cgroupsPath, rootless }: LinuxRequest): SpecLinux {
   const types = ['pid', 'mount', 'ipc', 'uts', 'cgroup', ...(settings.network === 'host' ? [] : ['network'])];
   return {
     namespaces: types.map((type) => ({ type })),
     cgroupsPath,
-    resources: makeResources(settings, devices, rootless),
+    resources: { ...makeResources(settings, devices, rootless), ...(blockIO ? { blockIO } : {}) },
     devices: devices.map(({ permissions: _permissions, ...device }) => device),
     sysctl: makeSysctls(settings, rootless),
     maskedPaths: settings.privileged ? [] : maskedPaths,

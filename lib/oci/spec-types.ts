@@ -58,7 +58,17 @@ export interface SpecResources {
   memory?: { limit?: number; reservation?: number; swap?: number };
   cpu?: { shares?: number; quota?: number; period?: number; cpus?: string };
   pids?: { limit: number };
+  blockIO?: { weight?: number } & Partial<Record<BlockThrottle, SpecThrottle[]>>;
   devices?: SpecDeviceRule[];
+}
+
+export type BlockThrottle =
+  'throttleReadBpsDevice' | 'throttleWriteBpsDevice' | 'throttleReadIOPSDevice' | 'throttleWriteIOPSDevice';
+
+export interface SpecThrottle {
+  major: number;
+  minor: number;
+  rate: number;
 }
 
 export interface SpecLinux {

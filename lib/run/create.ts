@@ -23,6 +23,7 @@ import type { RunContext } from './context';
 import { resolveDevices } from './devices';
 import { containerHostname, writeEtcFiles } from './etc-files';
 import { layInitialFiles } from './initial-files';
+import { resolveIo } from './io-option';
 import { reserveNetwork } from './network-place';
 import type { ContainerPlaces } from './places';
 import type { ContainerRecord } from './record';
@@ -90,6 +91,7 @@ export async function createContainer(
       network: network.section,
       mounts,
       devices: resolveDevices(settings),
+      ...(settings.io ? { blockIO: resolveIo(settings.io) } : {}),
       files: writeEtcFiles(places.etc, settings, hostname, network.section),
       cgroupsPath: `/dinghy/${places.id}`,
       shared: reuse !== undefined,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DinghyError } from '../errors';
 import type { ContainerSettings } from '../oci/settings';
 import type { ResolvedDevice } from '../oci/spec-linux';
+import { numbersOf } from './device-number';
 
 /** The host's devices that the container gets; a folder stands for the devices in it; privileged means all of them. */
 export function resolveDevices({ devices, privileged }: ContainerSettings): ResolvedDevice[] {
@@ -39,15 +40,8 @@ function deviceOf(source: string, target: string, permissions: string): Resolved
   if (!type) {
     return undefined;
   }
-  const { major, minor } = splitNumber(BigInt(stat.rdev));
+  const { major, minor } = numbersOf(stat.rdev);
   return { type, path: target, major, minor, fileMode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, permissions };
-}
-
-// makedev(3): the kernel's 64-bit form, 12 and 20 bits in today's use.
-function splitNumber(number: bigint): { major: number; minor: number } {
-  const major = ((number >> 8n) & 0xfffn) | ((number >> 32n) & ~0xfffn);
-  const minor = (number & 0xffn) | ((number >> 12n) & ~0xffn & 0xffffffffn);
-  return { major: Number(major), minor: Number(minor) };
 }
 
 // What each container has of its own: terminals, shared memory, message queues, and the links to them.

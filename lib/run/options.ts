@@ -95,7 +95,9 @@ export interface HealthcheckOption {
 }
 
 export interface IoOption {
+  /** Its share of the disks' time against others', 10 to 1000; where the disk's scheduler is bfq. */
   weight?: number;
+  /** By the disk's path: `{'/dev/sda': '10m'}`. */
   readBytesPerSecond?: Record<string, Size>;
   writeBytesPerSecond?: Record<string, Size>;
   readOperationsPerSecond?: Record<string, number>;

@@ -21,6 +21,7 @@ import {
 import { notImplemented } from '../util/not-implemented';
 import { parseSize } from '../util/size';
 import { settleHealthcheck } from './healthcheck-option';
+import { settleIo } from './io-option';
 import { checkSwap, settleLimits } from './limit-options';
 import { settleMounts } from './mount-options';
 import { settleRestart } from './restart-option';
@@ -66,6 +67,7 @@ export function settleOptions(options: PlainObject): ContainerSettings {
     dns: given('dns', (option, value) => checkArray(option, value, checkAddress)) ?? [],
     extraHosts: given('extraHosts', settleExtraHosts) ?? {},
     ...settleLimits(options),
+    io: given('io', settleIo),
     oomScoreAdj: given('oomScoreAdj', (option, value) => checkInteger(option, value, -1000, 1000)),
     shmBytes: given('shmSize', parseSize) ?? defaultShmBytes,
     ulimits: given('ulimits', settleUlimits) ?? [],
@@ -96,7 +98,6 @@ const unbuilt: Readonly<Record<string, string>> = {
   aliases: 'reach the other container by its address',
   hostPorts: "listen on the bridge's address, or use network 'host'",
   volumesFrom: 'give the same `mounts` to both',
-  io: 'limit the block devices in a cgroup of your own',
 };
 
 function refuseUnbuilt(options: PlainObject): void {

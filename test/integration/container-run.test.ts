@@ -1,8 +1,10 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { DinghyError } from '../../lib';
 import { busyboxImage, TestBed } from '../support/busybox';
+import { limitFile } from '../support/cgroup-files';
 
 let bed: TestBed;
 beforeAll(async () => {
@@ -158,6 +160,28 @@ test('limits are in force', async () => {
   expect(result).toMatchObject({ exitCode: 137, signal: 'SIGKILL', oomKilled: true });
   expect(await linesOf(container.logs())).toEqual(['stdout: 77']);
   await container.close();
+});
+
+test('disks have their limits', async () => {
+  // Some disk of this machine, whichever: the kernel takes a limit for none that is not there.
+  const numbers = readFileSync(`/sys/block/${readdirSync('/sys/block')[0]}/dev`, 'utf8').trim();
+  const disk = join(bed.folder, 'disk');
+  execFileSync('mknod', [disk, 'b', ...numbers.split(':')]);
+  const io = { readBytesPerSecond: { [disk]: '1m' }, writeOperationsPerSecond: { [disk]: 77 } };
+  const container = await bed.runtime.run(bed.busybox, { ...quiet, command: ['sleep', '1000'], io });
+  expect(limitFile(container.id, 'io.max', 'blkio.throttle.read_bps_device')).toMatch(
+    new RegExp(`^${numbers} (1048576$|rbps=1048576 .*wiops=77)`),
+  );
+  expect(limitFile(container.id, 'io.max', 'blkio.throttle.write_iops_device')).toMatch(
+    new RegExp(`^${numbers} (77$|rbps=1048576 .*wiops=77)`),
+  );
+  await container.close();
+  const absent = { readBytesPerSecond: { [join(bed.folder, 'no-disk')]: 1 } };
+  await expect(bed.runtime.run(bed.busybox, { ...quiet, io: absent })).rejects.toMatchObject({
+    code: 'ERR_INVALID_OPTION',
+    details: { option: 'io' },
+  });
+  expect(readdirSync(join(bed.root, 'containers'))).toEqual([]);
 });
 
 test('read-only, capabilities and seccomp are as asked for', async () => {

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { TestBed } from '../support/busybox';
+import { limitFile } from '../support/cgroup-files';
 
 let bed: TestBed;
 beforeAll(async () => {
@@ -13,14 +14,6 @@ afterAll(async () => {
 
 const mib = 1024 * 1024;
 const idle = { network: 'none', command: ['sleep', '1000'] } as const;
-
-/** What the kernel has for the container, in whichever hierarchy. */
-function limitFile(id: string, ...names: string[]): string {
-  const roots = ['/sys/fs/cgroup', ...readdirSync('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name))];
-  const files = roots.flatMap((root) => names.map((name) => join(root, 'dinghy', id, name)));
-  const found = files.find((path) => existsSync(path));
-  return found === undefined ? 'missing' : readFileSync(found, 'utf8').trim();
-}
 
 test('limits change while it runs, also of controllers it had no limit of, and stay over a restart', async () => {
   const container = await bed.runtime.run(bed.busybox, { ...idle, command: [...idle.command], memory: '64m' });

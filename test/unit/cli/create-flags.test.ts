@@ -174,3 +174,20 @@ test.each([
 ])('%j is refused before anything is done', async (flags, complaint) => {
   expect(await complaintAbout(flags)).toContain(complaint);
 });
+
+test('disks: shares and limits', async () => {
+  const limits = [
+    '--device-read-bps',
+    '/dev/a:1mb',
+    '--device-read-bps',
+    '/dev/b:2',
+    '--device-write-iops',
+    '/dev/a:9',
+  ];
+  expect((await optionsFor(['--blkio-weight', '300', ...limits, 'nginx'])).io).toEqual({
+    weight: 300,
+    readBytesPerSecond: { '/dev/a': '1mb', '/dev/b': '2' },
+    writeOperationsPerSecond: { '/dev/a': 9 },
+  });
+  expect(await complaintAbout(['--device-write-bps', '/dev/a'])).toMatch('--device-write-bps takes device:rate');
+});

@@ -94,7 +94,6 @@ test.each([
   ['aliases', ['x']],
   ['hostPorts', [3000]],
   ['volumesFrom', ['x']],
-  ['io', {}],
   ['pid', 'host'],
   ['ipc', 'host'],
   ['network', { front: {} }],
