@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { checkPlace, settleLoad, settleSave } from './archive/options';
 import { DinghyError } from './errors';
 import { matchesContainer, matchesImage, matchesVolume } from './filters';
-import type { Image, PresentedImage, PullOptions, RegistryAuth } from './image';
+import type { DamagedImage, Image, ImageRemoval, PresentedImage, PullOptions, RegistryAuth } from './image';
 import { ImageAccess, pullOptionNames } from './image-access';
 import { createLog } from './log';
 import type { ContainerSettings } from './oci/settings';
@@ -106,6 +106,17 @@ export class Engine {
     const matches = await matchesImage(filters, async (name) => (await this.#images.get(name)).record);
     const images = await this.#images.list();
     return images.map((image) => this.#images.present(image)).filter(({ record }) => matches(record));
+  }
+
+  async damagedImages(): Promise<DamagedImage[]> {
+    this.#assertOpen();
+    return this.#images.listDamaged();
+  }
+
+  async removeImage(nameOrId: string, options: object): Promise<ImageRemoval> {
+    const { force } = checkOptions('removeImage', options, ['force']);
+    const settled = { force: force === undefined ? false : checkBoolean('force', force) };
+    return this.#track(() => this.#images.remove(String(nameOrId), settled));
   }
 
   async load(source: string | Readable, options: object): Promise<PresentedImage[]> {

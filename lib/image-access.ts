@@ -10,6 +10,7 @@ import type { SaveOptions } from './archive/save';
 import { checkPlace, settleSave } from './archive/options';
 import { DinghyError, isDinghyError } from './errors';
 import type {
+  DamagedImage,
   Image,
   ImageActions,
   ImageRecord,
@@ -38,7 +39,7 @@ import { listContainers } from './run/find';
 import { ensureState, type Folders, rootlessIds } from './run/host';
 import { noteEvent } from './run/journal';
 import type { ImportOptions } from './runtime-options';
-import type { StoredImage } from './store/images';
+import type { UnreadableImage, StoredImage } from './store/images';
 import { type ImageRemoval, removeImage } from './store/removal';
 import { Store } from './store/store';
 import { checkChoice, checkOptions, invalidOption, type PlainObject } from './util/checks';
@@ -198,6 +199,23 @@ export class ImageAccess {
     return this.store.images.list();
   }
 
+  async listDamaged(): Promise<DamagedImage[]> {
+    await this.store.open();
+    const { damaged } = await this.store.images.survey();
+    return damaged.map(({ damage, references, ...ids }) => ({
+      ...ids,
+      references: [...references],
+      reason: damage.message,
+    }));
+  }
+
+  /** As `remove` of what `get` gives, and of what is too damaged for that. @throws ERR_IMAGE_NOT_FOUND and what `removeImage` throws */
+  async remove(nameOrId: string, { force }: { force: boolean }): Promise<ImageRemoval> {
+    await this.store.open();
+    const [image, name] = await Promise.all([this.store.images.find(nameOrId), this.store.images.nameOf(nameOrId)]);
+    return this.#remove(image, name, force);
+  }
+
   /** What an Image of the store tells, and what it can do. `name`: the canonical one it was asked for by, if it was. */
   present(image: StoredImage, name?: string): PresentedImage {
     const actions: ImageActions = {
@@ -346,18 +364,20 @@ export class ImageAccess {
     this.#note('push', name, image, name.replace(/:[^/:]+$/, ''));
   }
 
-  async #remove(image: StoredImage, name: string | undefined, force: boolean): Promise<ImageRemoval> {
+  async #remove(image: StoredImage | UnreadableImage, name: string | undefined, force: boolean): Promise<ImageRemoval> {
     const containers = await listContainers(await this.#context());
-    const users = containers.flatMap(({ record }) => (record.imageId === image.id ? [record] : []));
+    const users = containers.flatMap(({ record }) =>
+      image.id !== undefined && record.imageId === image.id ? [record] : [],
+    );
     const removal = await removeImage(this.store, image, { force, users, ...(name === undefined ? {} : { name }) });
-    removal.untagged.forEach((each) => this.#note('untag', image.id, image, each));
+    removal.untagged.forEach((each) => this.#note('untag', image.id ?? image.digest, image, each));
     removal.deleted.forEach((id) => this.#note('delete', id, image));
     return removal;
   }
 
-  /** `name`: what the action is about, without one the image's first name or its id. */
-  #note(action: string, id: string, image: StoredImage, name = image.references[0] ?? image.id): void {
-    const attributes = { ...image.config.labels, name };
+  /** `name`: what the action is about, without one the image's first name or the id. */
+  #note(action: string, id: string, image: StoredImage | UnreadableImage, name = image.references[0] ?? id): void {
+    const attributes = { ...('config' in image ? image.config.labels : {}), name };
     try {
       ensureState(this.#folders.state);
     } catch {

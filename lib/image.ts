@@ -81,6 +81,17 @@ export interface ImageInspect {
   history: ImageHistoryEntry[];
 }
 
+/** An image that can neither be run nor told of, since its manifest or config is missing or damaged. */
+export interface DamagedImage {
+  /** Digest of its manifest. */
+  digest: string;
+  /** Digest of its config, where the manifest still tells it. */
+  id?: string;
+  references: string[];
+  /** Which blob it is, and what to do. */
+  reason: string;
+}
+
 /** What an Image is made from. */
 export type ImageRecord = ImageInspect;
 
@@ -146,8 +157,8 @@ export class Image {
   /**
    * As `docker rmi`: an Image that was looked up or pulled by one of several names loses that name; else it is gone with all its
    * names, and with what nothing else needs. `force` does it though a container uses the image, which keeps what it needs, or though
-   * it has names in several repositories.
-   * @throws ERR_IMAGE_IN_USE
+   * it has names in several repositories, or though it is damaged.
+   * @throws ERR_IMAGE_IN_USE · ERR_STORE when it is damaged
    */
   async remove(options: { force?: boolean } = {}): Promise<ImageRemoval> {
     return this.#actions.remove(this.#record, { force: options.force ?? false });

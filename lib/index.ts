@@ -4,6 +4,7 @@ export { DinghyError, isDinghyError } from './errors';
 export type { ErrorCode } from './errors';
 export { Image } from './image';
 export type {
+  DamagedImage,
   ImageConfig,
   ImageHistoryEntry,
   ImageInspect,

@@ -2,7 +2,15 @@ import type { Readable, Writable } from 'node:stream';
 
 import { Container } from './container';
 import type * as EngineModule from './engine';
-import { Image, type PresentedImage, type PullOptions, type RegistryAuth, type SaveOptions } from './image';
+import {
+  type DamagedImage,
+  Image,
+  type ImageRemoval,
+  type PresentedImage,
+  type PullOptions,
+  type RegistryAuth,
+  type SaveOptions,
+} from './image';
 import type { CreateNetworkOptions, Network } from './networks';
 import type { ContainerProcess } from './run/container-process';
 import type { ExecResult } from './run/exec-result';
@@ -46,13 +54,28 @@ export class Runtime implements AsyncDisposable {
     return toImage(await this.#engine.pull(reference, options));
   }
 
-  /** @throws ERR_IMAGE_NOT_FOUND · ERR_AMBIGUOUS_ID */
+  /** @throws ERR_IMAGE_NOT_FOUND · ERR_AMBIGUOUS_ID · ERR_STORE when it is damaged */
   async image(nameOrId: string): Promise<Image> {
     return toImage(await this.#engine.image(nameOrId));
   }
 
+  /** Those that are whole: `damagedImages` tells of the others. */
   async images(options: { filters?: ImageFilters } = {}): Promise<Image[]> {
     return (await this.#engine.images(options)).map(toImage);
+  }
+
+  /** Images whose manifest or config is missing or damaged. Pulled again with `force`, or repaired by `verify`, they are whole again. */
+  async damagedImages(): Promise<DamagedImage[]> {
+    return this.#engine.damagedImages();
+  }
+
+  /**
+   * As `remove` of the image that a reference, a digest or the start of an id means; with `force` also of a damaged one, for which
+   * there is no Image.
+   * @throws ERR_IMAGE_NOT_FOUND · ERR_AMBIGUOUS_ID · ERR_IMAGE_IN_USE · ERR_STORE when it is damaged
+   */
+  async removeImage(nameOrId: string, options: { force?: boolean } = {}): Promise<ImageRemoval> {
+    return this.#engine.removeImage(nameOrId, options);
   }
 
   async create(image: string | Image, options: CreateOptions = {}): Promise<Container> {

@@ -47,7 +47,9 @@ export class BlobStore {
       if ((await file.stat()).size > maxInMemoryBytes) {
         throw damaged(digest, `has more than ${maxInMemoryBytes} bytes`);
       }
-      const bytes = await file.readFile();
+      const bytes = await file.readFile().catch((error: unknown) => {
+        throw storeError(error, `read the blob ${digest}`);
+      });
       if (digestOf(bytes, algorithm) !== digest) {
         throw damaged(digest, 'is damaged');
       }

@@ -1,4 +1,4 @@
-import { DinghyError } from '../errors';
+import { DinghyError, isDinghyError } from '../errors';
 import { chainIds } from '../oci/chain-id';
 import type { Descriptor } from '../oci/descriptor';
 import { type ImageConfig, type ImageHistoryEntry, parseImageConfig } from '../oci/image-config';
@@ -34,6 +34,18 @@ export interface StoredImage {
   readonly size: number;
 }
 
+/** One whose manifest or config is missing or damaged: what index.json, and the manifest where it is whole, still tell. */
+export interface UnreadableImage {
+  /** Digest of its manifest. */
+  readonly digest: string;
+  /** Digest of its config, where the manifest still tells it. */
+  readonly id?: string;
+  /** As Docker shows them. */
+  readonly references: readonly string[];
+  /** ERR_STORE, naming the blob. */
+  readonly damage: DinghyError;
+}
+
 /** The digests of all that it is or unpacks to: for a lease. */
 export function contentOfImage({ id, digest, blobs, layers, chain }: StoredImage): string[] {
   return [id, digest, ...blobs.map((each) => each.digest), ...layers, ...chain];
@@ -51,33 +63,57 @@ export class ImageStore {
     this.#references = parts.references;
   }
 
-  /** All images, each once, in the order in which they came. One whose blobs are damaged is left out: `verify` tells of it. */
+  /** All images that can be read, each once, in the order in which they came; `damaged` are the others. */
   async list(): Promise<StoredImage[]> {
+    return (await this.survey()).images;
+  }
+
+  /** All that index.json names, whole or not, in the order in which they came. */
+  async survey(): Promise<{ images: StoredImage[]; damaged: UnreadableImage[] }> {
     const images: StoredImage[] = [];
+    const damaged: UnreadableImage[] = [];
     for (const [digest, names] of await this.#byManifest()) {
-      const image = await this.#load(digest, names).catch((error: unknown) => {
-        if ((error as { code?: unknown }).code === 'ERR_STORE') {
-          return undefined;
-        }
-        throw error;
-      });
-      if (image) {
-        images.push(image);
+      const found = await this.#loadOrDamage(digest, names);
+      if (found && 'damage' in found) {
+        damaged.push(found);
+      } else if (found) {
+        images.push(found);
       }
     }
-    return images;
+    return { images, damaged };
   }
 
   /**
    * The image that a reference, a digest or a prefix of an id means. A reference goes before an id that looks like it.
-   * @throws ERR_IMAGE_NOT_FOUND, ERR_AMBIGUOUS_ID
+   * @throws ERR_IMAGE_NOT_FOUND, ERR_AMBIGUOUS_ID, ERR_STORE when its manifest or config is damaged
    */
   async get(nameOrId: string): Promise<StoredImage> {
-    const image = (await this.findByReference(nameOrId)) ?? (await this.#findById(nameOrId));
+    const found = await this.find(nameOrId);
+    if ('damage' in found) {
+      throw found.damage;
+    }
+    return found;
+  }
+
+  /**
+   * The same, whole or not. One whose manifest is damaged has no id any more: a reference or the manifest's digest finds it.
+   * @throws ERR_IMAGE_NOT_FOUND, ERR_AMBIGUOUS_ID
+   */
+  async find(nameOrId: string): Promise<StoredImage | UnreadableImage> {
+    const entry = await this.#findEntry(nameOrId);
+    const digest = entry?.manifest.digest;
+    const named = digest && (await this.#loadOrDamage(digest, (await this.#byManifest()).get(digest) ?? []));
+    if (named) {
+      return named;
+    }
+    const { images, damaged } = await this.survey();
+    const image = findById([...damaged, ...images], nameOrId);
     if (!image) {
+      const nameless = damaged.filter(({ id }) => id === undefined).map(({ digest }) => digest);
+      const hint = nameless.length > 0 ? ` (${nameless.join(', ')} can't be told by an image id: damaged)` : '';
       throw new DinghyError({
         code: 'ERR_IMAGE_NOT_FOUND',
-        message: `no image ${JSON.stringify(nameOrId)} here: pull it first`,
+        message: `no image ${JSON.stringify(nameOrId)} here${hint}: pull it first`,
         details: { image: nameOrId },
       });
     }
@@ -132,23 +168,6 @@ export class ImageStore {
     return document;
   }
 
-  async #findById(text: string): Promise<StoredImage | undefined> {
-    const prefix = text.replace(/^sha256:/, '');
-    if (!/^[0-9a-f]{1,64}$/.test(prefix)) {
-      return undefined;
-    }
-    const images = await this.list();
-    const matches = images.filter((each) => [each.id, each.digest].some((id) => id.startsWith(`sha256:${prefix}`)));
-    if (new Set(matches.map((each) => each.id)).size > 1) {
-      throw new DinghyError({
-        code: 'ERR_AMBIGUOUS_ID',
-        message: `${JSON.stringify(text)} is the start of ${matches.length} image ids: give more of it`,
-        details: { matches: matches.map((each) => each.id) },
-      });
-    }
-    return matches.at(-1);
-  }
-
   async #byManifest(): Promise<Map<string, string[]>> {
     const found = new Map<string, string[]>();
     for (const { name, manifest } of await this.#references.list()) {
@@ -156,6 +175,23 @@ export class ImageStore {
       found.set(manifest.digest, name === undefined ? names : [...names, name]);
     }
     return found;
+  }
+
+  /** Undefined when it was removed meanwhile. */
+  async #loadOrDamage(digest: string, names: readonly string[]): Promise<StoredImage | UnreadableImage | undefined> {
+    try {
+      return await this.#load(digest, names);
+    } catch (error) {
+      if (!isDinghyError(error) || error.code !== 'ERR_STORE') {
+        throw error;
+      }
+      if (!(await this.#byManifest()).has(digest)) {
+        return undefined;
+      }
+      const manifest = await this.manifest(digest).catch(() => undefined);
+      const id = manifest && { id: manifest.config.digest };
+      return { digest, ...id, references: names.map(shownName), damage: error };
+    }
   }
 
   async #load(digest: string, names: readonly string[]): Promise<StoredImage> {
@@ -182,6 +218,26 @@ export class ImageStore {
       size: sizes.reduce((sum, each) => sum + each, 0),
     };
   }
+}
+
+/** The last that an id, a digest or the start of one means. @throws ERR_AMBIGUOUS_ID */
+function findById<T extends { id?: string; digest: string }>(images: readonly T[], text: string): T | undefined {
+  const [, algorithm = 'sha256', prefix] = /^(?:(sha256|sha512):)?([0-9a-f]{1,128})$/.exec(text) ?? [];
+  if (prefix === undefined) {
+    return undefined;
+  }
+  const matches = images.filter(({ id, digest }) =>
+    [id, digest].some((each) => each?.startsWith(`${algorithm}:${prefix}`)),
+  );
+  const ids = new Set(matches.map(({ id, digest }) => id ?? digest));
+  if (ids.size > 1) {
+    throw new DinghyError({
+      code: 'ERR_AMBIGUOUS_ID',
+      message: `${JSON.stringify(text)} is the start of ${ids.size} image ids: give more of it`,
+      details: { matches: [...ids] },
+    });
+  }
+  return matches.at(-1);
 }
 
 function inRepository(stored: string | undefined, wanted: string): boolean {

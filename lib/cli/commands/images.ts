@@ -45,6 +45,11 @@ export function configure(command: Command, context: Context): void {
       const patterns = [filters.reference ?? []].flat().map(referenceMatcher);
       const shown = (reference: string): boolean => patterns.length === 0 || patterns.some((fits) => fits(reference));
       const rows = images.flatMap((image) => rowsOf(image, shown, flags.trunc, context.now()));
+      for (const { references, digest, reason } of await context.runtime().damagedImages()) {
+        context.stderr.write(
+          `Warning: ${references.join(', ') || digest} is damaged: ${reason}, or remove it with rmi -f\n`,
+        );
+      }
       if (flags.quiet) {
         for (const id of new Set(rows.map((row) => row['ID']))) context.stdout.write(`${id}\n`);
         return;

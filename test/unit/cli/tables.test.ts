@@ -132,13 +132,48 @@ test('images has a line for each reference', async () => {
     created: new Date('2026-02-01T12:00:00Z'),
     size: 36_840_000,
   };
-  const { stdout } = await runCli(['images'], { images: async () => [image, { ...image, references: [] }] });
+  const { stdout } = await runCli(['images'], {
+    images: async () => [image, { ...image, references: [] }],
+    damagedImages: async () => [],
+  });
   expect(stdout.split('\n').map((line) => line.replace(/ {2,}/g, '|'))).toEqual([
     'REPOSITORY|TAG|IMAGE ID|CREATED|SIZE',
     'nginx|1.18|aaaaaaaaaaaa|4 weeks ago|36.8MB',
     'localhost:5000/web|latest|aaaaaaaaaaaa|4 weeks ago|36.8MB',
     '<none>|<none>|aaaaaaaaaaaa|4 weeks ago|36.8MB',
     '',
+  ]);
+});
+
+test('images warns of those that it can not show, and rmi -f removes them', async () => {
+  const [digest, reason] = [
+    `sha256:${'b'.repeat(64)}`,
+    'the blob sha256:cc is missing: pull its image again with force',
+  ];
+  const removed: unknown[] = [];
+  const runtime = {
+    images: async () => [],
+    damagedImages: async () => [
+      { digest, references: ['app:1', 'app:2'], reason },
+      { digest, references: [], reason },
+    ],
+    removeImage: async (...args: unknown[]) => {
+      removed.push(args);
+      return { untagged: ['app:1'], deleted: [digest], freedBytes: 0 };
+    },
+  };
+  expect(await runCli(['images', '-q'], runtime)).toEqual({
+    status: 0,
+    stdout: '',
+    stderr:
+      `Warning: app:1, app:2 is damaged: ${reason}, or remove it with rmi -f\n` +
+      `Warning: ${digest} is damaged: ${reason}, or remove it with rmi -f\n`,
+  });
+  expect((await runCli(['rmi', '-f', 'app:1'], runtime)).stdout).toBe(`Untagged: app:1\nDeleted: ${digest}\n`);
+  await runCli(['rmi', 'app:1'], runtime);
+  expect(removed).toEqual([
+    ['app:1', { force: true }],
+    ['app:1', { force: false }],
   ]);
 });
 
@@ -152,7 +187,7 @@ describe('images', () => {
   };
   const run = async (...flags: string[]): Promise<{ out: string[]; asked: unknown }> => {
     const images = jest.fn(async () => [image]);
-    const { stdout } = await runCli(['images', ...flags], { images });
+    const { stdout } = await runCli(['images', ...flags], { images, damagedImages: async () => [] });
     return { out: stdout.trimEnd().split('\n'), asked: (images.mock.calls as unknown[][])[0]?.[0] };
   };
 
