@@ -1,44 +1,28 @@
 // The veth pair of one container: made with one sendmsg on the host's side and configured with one inside.
-#include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <functional>
 
 #include "net/bridge.h"
 #include "net/forwarding.h"
 #include "net/links.h"
 #include "net/masquerade.h"
+#include "net/namespace.h"
 #include "net/network.h"
 
 namespace net {
 namespace {
 
 constexpr std::string_view kInside = "eth0";
-constexpr int kLostNamespace = 134;  // what a shell reports of SIGABRT
-constexpr int kLoopbackIndex = 1;    // the kernel's LOOPBACK_IFINDEX: in every namespace
-
-// Runs `work` with the thread in another network namespace. A caller that cannot come back would go on in the
-// container's network, as if it were the host's: then it ends instead.
-sys::Result<void> in_namespace(int netns, const std::function<sys::Result<void>()>& work) {
-  sys::Fd home(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-  if (!home) return sys::errno_error("open network namespace", "/proc/self/ns/net");
-  if (setns(netns, CLONE_NEWNET) != 0) return sys::errno_error("enter network namespace");
-  auto result = work();
-  // Not abort(3): PID 1 of a pid namespace does not die of its own SIGABRT, and glibc then spins.
-  if (setns(home.get(), CLONE_NEWNET) != 0) _exit(kLostNamespace);
-  return result;
-}
+constexpr int kLoopbackIndex = 1;  // the kernel's LOOPBACK_IFINDEX: in every namespace
 
 // Both ends exist and are down; the container's is born in its namespace: a move afterwards would cost an RCU grace
 // period.

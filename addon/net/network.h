@@ -12,13 +12,12 @@
 //   detach          at the end, after the forwarder was ended
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "net/helper.h"
 #include "sys/fd.h"
 #include "sys/result.h"
 
@@ -93,17 +92,10 @@ struct Listener {
 // IPv6). An Error of step "bind port" names host:port and, where it can be known, the process that holds it.
 sys::Result<std::vector<Listener>> bind_ports(const std::vector<Port>& ports);
 
-// The running forwarder, a child of the caller.
-struct Forwarder {
-  pid_t pid = -1;
-  sys::Fd control;  // closing it ends the forwarder. It sends one byte: 'p' accepting is paused (all connections in
-                    // use), 'r' it goes on
-};
-
-// A child process forwards the listeners to `address` (IPv4, without prefix length) and keeps no privilege, no
-// descriptor of the caller but the listeners, and does not outlive it. The caller closes its copies of the listeners
-// and reaps the pid.
-sys::Result<Forwarder> start_forwarder(const std::vector<Listener>& listeners, std::string_view address);
+// A helper process forwards the listeners to `address` (IPv4, without prefix length). On its control it sends one byte:
+// 'p' accepting is paused (all connections in use), 'r' it goes on. The caller closes its copies of the listeners and
+// reaps the pid.
+sys::Result<Helper> start_forwarder(const std::vector<Listener>& listeners, std::string_view address);
 
 // The body of that child, and of the `forward` mode: returns an exit code once `control` has come to its end.
 int forward_mode(const std::vector<Listener>& listeners, std::string_view address, int control);

@@ -44,7 +44,7 @@ class ContainerNetwork {
   bool connected_ = false;
   net::Attachment attachment_;
   std::vector<net::Listener> listeners_;
-  net::Forwarder forwarder_;
+  net::Helper forwarder_;
 };
 
 }  // namespace supervisor

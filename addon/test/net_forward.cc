@@ -46,7 +46,7 @@ class Published {
   Published& operator=(const Published&) = delete;
 
   [[nodiscard]] int inside() const { return inside_.get(); }
-  [[nodiscard]] const net::Forwarder& forwarder() const { return forwarder_; }
+  [[nodiscard]] const net::Helper& forwarder() const { return forwarder_; }
 
  private:
   HostNamespace host_;
@@ -54,7 +54,7 @@ class Published {
   sys::Fd inside_;
   net::Attachment attachment_;
   std::vector<net::Listener> listeners_;
-  net::Forwarder forwarder_;
+  net::Helper forwarder_;
 };
 
 net::Port tcp(std::string address, std::uint16_t host) { return {std::move(address), host, 80, net::Protocol::kTcp}; }
