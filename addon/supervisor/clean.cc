@@ -9,6 +9,7 @@
 #include "supervisor/modes.h"
 #include "supervisor/process.h"
 #include "supervisor/rootless.h"
+#include "supervisor/volume_users.h"
 #include "sys/tree.h"
 
 namespace supervisor {
@@ -49,6 +50,8 @@ sys::Result<uint64_t> clean(const Request& request) {
   const auto cgroups = reader.texts(&request.document, "cgroups");
   const auto links = reader.texts(&request.document, "links");
   const auto files = reader.texts(&request.document, "files");
+  const auto volumes = parse_anonymous_volumes(reader, &request.document);
+  const auto container = reader.text(&request.document, "container");
   const auto rootless = parse_rootless(reader, &request.document);
   SYS_TRY(reader.done());
   // Files of subordinate ids can be removed only where these are mapped.
@@ -60,6 +63,12 @@ sys::Result<uint64_t> clean(const Request& request) {
   // A killed supervisor leaves the cgroup that detached ones share. EBUSY: others are in it.
   if (!cgroups.empty()) (void)jail::Cgroup::open(kSupervisorsCgroup).remove(0).ok();
   if (!links.empty()) outcome.add(net::clean_links(links));
+  auto left = leave_volumes(volumes, container, true);
+  if (left) {
+    outcome.freed += *left;
+  } else {
+    outcome.add(left.take_failure());
+  }
   remove_all(trees, outcome);
   remove_all(files, outcome);
   if (!outcome.first) return outcome.first.take_failure();

@@ -103,6 +103,7 @@ void parse_section(sys::JsonReader& reader, const sys::Json* section, Config& co
   config.seccomp_filter = reader.text(section, "seccompFilter");
   config.release = reader.texts(section, "release");
   config.trees = reader.texts(section, "trees");
+  config.volumes = parse_anonymous_volumes(reader, section);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "jail/spec.h"
 #include "net/network.h"
 #include "supervisor/restart_policy.h"
+#include "supervisor/volume_users.h"
 #include "sys/json.h"
 #include "sys/result.h"
 
@@ -65,6 +66,7 @@ struct Config {
   std::string seccomp_filter;                          // as written: exec uses the same
   std::vector<std::string> release;
   std::vector<std::string> trees;
+  AnonymousVolumes volumes;
 };
 
 // `json` is the content of config.json. Its errors are of step "config.json" and name the property.

@@ -15,6 +15,7 @@
 #include "supervisor/clock.h"
 #include "supervisor/host.h"
 #include "supervisor/update.h"
+#include "supervisor/volume_users.h"
 #include "sys/kernel.h"
 #include "sys/small_file.h"
 #include "sys/tree.h"
@@ -453,6 +454,9 @@ sys::Result<void> Container::remove() {
     auto removed = sys::remove_tree(path);
     if (!removed && outcome) outcome = removed.take_failure();
   };
+  // Before the container's own folders: while those are there, whoever finds them goes on from here.
+  auto left = leave_volumes(config_.volumes, config_.id);
+  if (!left) outcome = left.take_failure();
   for (const std::string& path : config_.trees) drop(path);
   // The name and the address last: nobody may take them while something of this container is still there.
   for (const std::string& path : config_.release) {

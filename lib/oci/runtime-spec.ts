@@ -26,6 +26,7 @@ export interface Placement {
   /** By several processes, none of which it may end with. */
   shared?: boolean;
   trees: string[];
+  anonymousVolumes?: DinghySection['anonymousVolumes'];
   rootless?: DinghySection['rootless'];
   /** A filter compiled for just these capabilities; needed when `needsOwnFilter`. */
   seccompFilter?: string;
@@ -88,6 +89,7 @@ function makeSection(image: ImageConfig, settings: ContainerSettings, placement:
     lock: placement.lock,
     release: placement.release,
     trees: placement.trees,
+    ...(placement.anonymousVolumes ? { anonymousVolumes: placement.anonymousVolumes } : {}),
   };
 }
 

@@ -16,6 +16,7 @@ export interface ContainerSettings {
   ports: BridgeSection['ports'];
   publishAll: boolean;
   mounts: MountSetting[];
+  volumesFrom: VolumesFromSetting[];
   files: FileSetting[];
   network: 'none' | 'host' | 'bridge';
   dns: string[];
@@ -98,6 +99,12 @@ export interface MountSetting {
   mode?: number;
   /** Further options, as mount(8) has them: `noexec`. */
   options: string[];
+}
+
+/** The container whose mounts it gets too. */
+export interface VolumesFromSetting {
+  container: string;
+  readOnly: boolean;
 }
 
 export interface FileSetting {

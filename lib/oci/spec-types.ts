@@ -116,6 +116,8 @@ export interface DinghySection {
   release: string[];
   /** Folders removed on removal. */
   trees: string[];
+  /** Those that it has; removed with the last container that has them, unless they are kept. */
+  anonymousVolumes?: { folders: string[]; keep?: boolean };
 }
 
 /** What is run to see whether the container is well; an absent number is the binary's default, which is Docker's. */

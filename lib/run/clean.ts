@@ -1,10 +1,8 @@
 import { closeSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 
 import { createLog } from '../log';
 import { runTask } from '../native/task';
 import type { DinghySection, RuntimeSpec } from '../oci/spec-types';
-import { removeVolumesOf } from './anonymous-volumes';
 import { ownerOf } from './claim-links';
 import type { RunContext } from './context';
 import { containerPlaces, type ContainerPlaces } from './places';
@@ -13,6 +11,7 @@ import { type ContainerRecord, readRecord } from './record';
 import { checkReply } from './start-error';
 import { observe, readState, unseenEnd } from './state';
 import { takeLock } from './supervisor-link';
+import { anonymousFolders, volumesOf } from './volume-store';
 
 const log = createLog('clean');
 
@@ -26,6 +25,17 @@ export async function removeTrees({ rootless }: RunContext, trees: readonly stri
     await runTask('clean', 'clean', { trees, cgroups: [], links: [], files: [], ...(rootless ? { rootless } : {}) }),
   );
   return Number(reply['freedBytes'] ?? 0);
+}
+
+/** The container has these anonymous volumes no more; of those that nobody else has the files are gone too. */
+export async function leaveVolumes({ rootless }: RunContext, container: string, folders: string[]): Promise<void> {
+  if (folders.length > 0) {
+    const request = { trees: [], cgroups: [], links: [], files: [], container, anonymousVolumes: { folders } };
+    checkReply(
+      'cannot remove volumes',
+      await runTask('clean', 'clean', { ...request, ...(rootless ? { rootless } : {}) }),
+    );
+  }
 }
 
 /**
@@ -46,23 +56,23 @@ export async function cleanContainer(context: RunContext, id: string, options: {
     if (record) {
       settleDeath(context, places, record);
     }
-    const volumes = options.volumes ? (record?.mounts ?? []).filter(({ anonymous }) => anonymous) : [];
-    const trees = new Set([
-      places.bundle,
-      places.runtime,
-      ...(section?.trees ?? []),
-      ...volumes.map(({ source }) => dirname(source)),
+    // Those of a creation that was cut short are in no record, and nobody else's.
+    const folders = new Set([
+      ...anonymousFolders(context.paths, record?.mounts ?? []),
+      ...volumesOf(context.paths, id),
     ]);
+    const trees = new Set([places.bundle, places.runtime, ...(section?.trees ?? [])]);
     checkReply(
       `cannot remove container ${id.slice(0, 12)}`,
       await runTask('clean', 'clean', {
         trees: [...trees],
+        container: id,
+        anonymousVolumes: { folders: [...folders], keep: record !== undefined && !options.volumes },
         ...kernelObjects(id, section),
         ...(context.rootless ? { rootless: context.rootless } : {}),
         files: (section?.release ?? []).filter((path) => isStillOurs(path, id)),
       }),
     );
-    await removeVolumesOf(context.paths, id, (folders) => removeTrees(context, folders));
     if (record) {
       noteContainer(context.state, record, 'destroy');
     }
@@ -162,9 +172,9 @@ export function placesOnDisk(context: RunContext, id: string): ContainerPlaces {
 }
 
 /** What nobody has a supervisor, a network or a cgroup for yet: the folders and the name of a creation that failed. */
-export function removeUnstarted(places: ContainerPlaces, nameLink: string, volumes: readonly string[]): void {
+export function removeUnstarted(places: ContainerPlaces, nameLink: string): void {
   rmSync(nameLink, { force: true });
-  for (const path of [...volumes, places.runtime, places.bundle]) {
+  for (const path of [places.runtime, places.bundle]) {
     rmSync(path, { recursive: true, force: true });
   }
 }

@@ -1,9 +1,8 @@
 import { closeSync, existsSync, mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 
 import { DinghyError, isDinghyError } from '../errors';
 import { abortable, sleep, throwIfAborted } from '../util/abort';
-import { cleanContainer, removeTrees, settleDeath } from './clean';
+import { cleanContainer, leaveVolumes, settleDeath } from './clean';
 import type { RunContext } from './context';
 import type { CreatedContainer } from './create';
 import type { Reply } from '../native/protocol';
@@ -19,6 +18,7 @@ import { checkSignalName } from './settle-options';
 import { checkReply } from './start-error';
 import { isActive, observe, supervisorKilled, type SupervisorState } from './state';
 import { launchSupervisor, type OpenOptions, SupervisorLink, takeLock } from './supervisor-link';
+import { anonymousFolders } from './volume-store';
 
 /** How long a supervisor may take from getting the lock to serving its socket, or from its last answer to letting go of it. */
 const handoverMs = 5000;
@@ -413,9 +413,13 @@ export class ContainerControl {
         throw this.locked();
       }
     }
-    const folders = this.record.mounts.filter(({ anonymous }) => anonymous).map(({ source }) => dirname(source));
-    if (options.volumes && folders.some((folder) => existsSync(folder))) {
-      await removeTrees(this.context, folders);
+    if (options.volumes) {
+      const folders = anonymousFolders(this.context.paths, this.record.mounts);
+      await leaveVolumes(
+        this.context,
+        this.record.id,
+        folders.filter((folder) => existsSync(folder)),
+      );
     }
   }
 

@@ -18,7 +18,7 @@ import type { NetworkSection, RuntimeSpec } from '../oci/spec-types';
 import type { WaitingTask } from '../native/task';
 import { launchSupervisor } from './supervisor-link';
 import { ownerOf } from './claim-links';
-import { cleanContainer, removeUnstarted } from './clean';
+import { cleanContainer, leaveVolumes, removeUnstarted } from './clean';
 import type { RunContext } from './context';
 import { resolveDevices } from './devices';
 import { containerHostname, writeEtcFiles } from './etc-files';
@@ -30,7 +30,8 @@ import type { ContainerRecord } from './record';
 import { reserve } from './reserve';
 import type { ReuseRequest } from './reuse';
 import { seccompFilter } from './seccomp-filter';
-import { resolveMounts } from './volumes';
+import { type AnonymousVolumes, resolveMounts } from './volumes';
+import { mountsFrom } from './volumes-from';
 
 /** The image a container is made of, ready to be mounted. */
 export interface CreateImage {
@@ -57,12 +58,13 @@ export async function createContainer(
   settings: ContainerSettings,
   reuse?: ReuseRequest,
 ): Promise<CreatedContainer> {
+  const inherited = mountsFrom(context, settings.volumesFrom);
   const reservation = await reserve(context, settings.name, async (id) => {
     await cleanContainer(context, id, { volumes: true });
   });
   const { places, lockFd, nameLink } = reservation;
   let supervisor: WaitingTask | undefined;
-  const made = { folders: [] as string[], ...(settings.detached ? {} : { owner: places.id }) };
+  const volumes: AnonymousVolumes = { user: places.id, folders: [] };
   let release = (): void => undefined;
   try {
     // It gets ready while the files are written here.
@@ -72,7 +74,7 @@ export async function createContainer(
     const lower = image.lower.length > 0 ? image.lower : [places.empty];
     makeFolders(places, lower);
     layInitialFiles(places.upper, lower, settings.files);
-    const mounts = resolveMounts(context, image.config, settings, made);
+    const mounts = resolveMounts(context, image.config, settings, inherited, volumes);
     const hostname = containerHostname(places.id, settings);
     const filter = await seccompFilter(context, settings);
     const placement: Placement = {
@@ -98,7 +100,11 @@ export async function createContainer(
       logPath: places.log,
       lock: places.lock,
       release: [nameLink, ...network.release, ...(reuse ? [reuse.link] : [])],
-      trees: treesOf(places, settings, made.folders),
+      trees: [places.bundle, places.runtime],
+      // As `docker run --rm` does, a container that removes itself takes its anonymous volumes along; so does an owned one.
+      ...(volumes.folders.length > 0
+        ? { anonymousVolumes: { folders: volumes.folders, keep: settings.detached && !settings.autoRemove } }
+        : {}),
       ...(context.rootless ? { rootless: context.rootless } : {}),
       ...(filter === undefined ? {} : { seccompFilter: filter }),
     };
@@ -116,7 +122,8 @@ export async function createContainer(
     if (reuse && ownerOf(reuse.link) === places.id) {
       rmSync(reuse.link, { force: true });
     }
-    removeUnstarted(places, nameLink, made.folders);
+    await leaveVolumes(context, places.id, volumes.folders).catch(() => undefined); // the next sweep does it
+    removeUnstarted(places, nameLink);
     throw error;
   } finally {
     closeSync(lockFd);
@@ -154,12 +161,6 @@ function makeFolders(places: ContainerPlaces, lower: readonly string[]): void {
   if (process.geteuid?.() === 0) {
     chownSync(places.upper, model.uid, model.gid);
   }
-}
-
-function treesOf(places: ContainerPlaces, settings: ContainerSettings, volumes: readonly string[]): string[] {
-  // As `docker run --rm` does, a container that removes itself takes its anonymous volumes along; so does an owned one.
-  const own = settings.detached && !settings.autoRemove ? [] : volumes;
-  return [places.bundle, places.runtime, ...own];
 }
 
 function makeRecord(

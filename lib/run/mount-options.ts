@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 
-import type { MountSetting, RecursiveBind } from '../oci/settings';
+import type { MountSetting, RecursiveBind, VolumesFromSetting } from '../oci/settings';
 import {
   checkArray,
   checkBoolean,
@@ -33,6 +33,16 @@ export function settleMounts(mounts: unknown, tmpfs: unknown): MountSetting[] {
     seen.add(target);
   }
   return settled;
+}
+
+/** `'name'`, `'name:ro'` or `'name:rw'`. @throws ERR_INVALID_OPTION */
+export function settleVolumesFrom(option: string, value: unknown): VolumesFromSetting {
+  const text = checkText(option, value, "must be a container's name or id, with ':ro' or ':rw' after it if you like");
+  const [container = '', mode, ...rest] = text.split(':');
+  if (container === '' || rest.length > 0 || !(mode === undefined || mode === 'ro' || mode === 'rw')) {
+    throw invalidOption(option, value, "must be a container's name or id, with ':ro' or ':rw' after it if you like");
+  }
+  return { container, readOnly: mode === 'ro' };
 }
 
 function settleMount(option: string, value: unknown): MountSetting {

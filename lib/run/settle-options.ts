@@ -23,7 +23,7 @@ import { parseSize } from '../util/size';
 import { settleHealthcheck } from './healthcheck-option';
 import { settleIo } from './io-option';
 import { checkSwap, settleLimits } from './limit-options';
-import { settleMounts } from './mount-options';
+import { settleMounts, settleVolumesFrom } from './mount-options';
 import { settleRestart } from './restart-option';
 import { settleUlimits } from './ulimit-options';
 
@@ -62,6 +62,7 @@ export function settleOptions(options: PlainObject): ContainerSettings {
     ports: given('ports', (_option, value) => parsePorts(value)) ?? [],
     publishAll: given('publishAll', checkBoolean) ?? false,
     mounts: settleMounts(options['mounts'], options['tmpfs']),
+    volumesFrom: given('volumesFrom', (option, value) => checkArray(option, value, settleVolumesFrom)) ?? [],
     files: given('files', (option, value) => checkArray(option, value, settleFile)) ?? [],
     network: given('network', settleNetwork) ?? 'bridge',
     dns: given('dns', (option, value) => checkArray(option, value, checkAddress)) ?? [],
@@ -97,7 +98,6 @@ export function settleOptions(options: PlainObject): ContainerSettings {
 const unbuilt: Readonly<Record<string, string>> = {
   aliases: 'reach the other container by its address',
   hostPorts: "listen on the bridge's address, or use network 'host'",
-  volumesFrom: 'give the same `mounts` to both',
 };
 
 function refuseUnbuilt(options: PlainObject): void {

@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 import type { StorePaths } from '../store/paths';
@@ -11,12 +21,13 @@ export interface VolumeDocument {
   created: string;
   labels: Record<string, string>;
   anonymous: boolean;
-  /** The container that an anonymous one was made for, and that takes it along. */
-  owner?: string;
 }
 
 /** What is said of a volume when it is made. */
-export type NewVolume = Omit<VolumeDocument, 'created'>;
+export interface NewVolume extends Omit<VolumeDocument, 'created'> {
+  /** Of an anonymous one: the id of the container that it is made for. */
+  user?: string;
+}
 
 /** Where the volume's files lie, which is what containers see. */
 export function volumeData(paths: StorePaths, name: string): string {
@@ -28,16 +39,15 @@ export function volumeData(paths: StorePaths, name: string): string {
  * decides who may enter, and nobody gets past the 0700 of the data root from outside.
  * @returns whether it was made
  */
-export function ensureVolume(paths: StorePaths, { name, labels, anonymous, owner }: NewVolume): boolean {
+export function ensureVolume(paths: StorePaths, { name, labels, anonymous, user }: NewVolume): boolean {
   const folder = paths.volume(name);
+  if (user !== undefined) {
+    // First of all: a volume that a killed creation left is found by its user.
+    mkdirSync(usersOf(folder), { recursive: true, mode: 0o700 });
+    writeFileSync(join(usersOf(folder), user), '');
+  }
   mkdirSync(volumeData(paths, name), { recursive: true, mode: 0o755 });
-  const content: VolumeDocument = {
-    name,
-    created: new Date().toISOString(),
-    labels,
-    anonymous,
-    ...(owner === undefined ? {} : { owner }),
-  };
+  const content: VolumeDocument = { name, created: new Date().toISOString(), labels, anonymous };
   // Whole or not at all, and of several who make it at once one only: a link, unlike a rename, replaces nothing.
   const draft = join(folder, `.${randomBytes(6).toString('hex')}`);
   writeFileSync(draft, JSON.stringify(content), { mode: 0o600 });
@@ -78,6 +88,39 @@ export function listVolumes(paths: StorePaths): VolumeDocument[] {
   }
 }
 
+/**
+ * One more container has the anonymous volume. Its users are files in a folder, which whoever was the last removes before the
+ * volume (the binary does, addon/supervisor/volume_users.h): so the kernel decides whether one that leaves or one that comes was
+ * first.
+ * @returns false when it goes, or is gone
+ */
+export function joinVolume(folder: string, user: string): boolean {
+  try {
+    writeFileSync(join(usersOf(folder), user), '');
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return false;
+    }
+    throw error;
+  }
+}
+
+/** The folders of those that are anonymous. */
+export function anonymousFolders(
+  paths: StorePaths,
+  mounts: readonly { name?: string; anonymous?: boolean }[],
+): string[] {
+  return mounts.flatMap(({ name, anonymous }) => (anonymous && name !== undefined ? [paths.volume(name)] : []));
+}
+
+/** The folders of the anonymous volumes that the container has, also when its creation was cut short. */
+export function volumesOf(paths: StorePaths, user: string): string[] {
+  return listVolumes(paths)
+    .map(({ name }) => paths.volume(name))
+    .filter((folder) => existsSync(join(usersOf(folder), user)));
+}
+
 /** For whoever has the content lock: the volume is gone from its place. @returns where it lies now, to be removed */
 export function buryVolume(paths: StorePaths, name: string): string {
   const grave = join(paths.temporary, randomBytes(12).toString('hex'));
@@ -92,6 +135,10 @@ export function anonymousName(): string {
 
 function isAnonymous(name: string): boolean {
   return /^[0-9a-f]{64}$/.test(name);
+}
+
+function usersOf(folder: string): string {
+  return join(folder, 'users');
 }
 
 function documentOf(folder: string): string {

@@ -7,35 +7,54 @@ import type { ContainerSettings, MountSetting } from '../oci/settings';
 import type { ResolvedMount } from '../oci/spec-mounts';
 import { noteEvent } from './journal';
 import type { RunContext } from './context';
-import { anonymousName, ensureVolume, type NewVolume, volumeData } from './volume-store';
+import { anonymousName, ensureVolume, joinVolume, type NewVolume, volumeData } from './volume-store';
 
-/** The anonymous volumes that are being made, and for which container, if they go with it. */
-export interface MadeVolumes {
-  owner?: string;
+/** The anonymous volumes that the container `user` has so far, by the folders they lie in. */
+export interface AnonymousVolumes {
+  user: string;
   folders: string[];
 }
 
 /**
- * The mounts with their host sides: binds that exist, named volumes (made where missing), and for the image's volumes that
- * nothing else covers an anonymous one each. The folders of anonymous volumes that were made are in `made`: the caller removes
- * them when it fails later.
+ * The mounts with their host sides: binds that exist, named volumes (made where missing), what other containers have (`inherited`),
+ * and for the image's volumes that nothing else covers an anonymous one each. The folders of anonymous volumes that it has now are
+ * in `anonymous`: the caller leaves them when it fails later.
  */
 export function resolveMounts(
   context: RunContext,
   image: ImageConfig,
   settings: ContainerSettings,
-  made: MadeVolumes,
+  inherited: readonly ResolvedMount[],
+  anonymous: AnonymousVolumes,
 ): ResolvedMount[] {
-  const covered = new Set(settings.mounts.map(({ target }) => target));
+  const asked = new Set(settings.mounts.map(({ target }) => target));
+  const joined = inherited.filter(({ target }) => !asked.has(target));
+  const covered = new Set([...asked, ...joined.map(({ target }) => target)]);
   const ofImage = image.volumes.map(imageVolume).filter((target) => !covered.has(target));
   const wanted: MountSetting[] = [
     ...settings.mounts,
     ...[...new Set(ofImage)].map((target) => ({ type: 'volume' as const, target, readOnly: false, options: [] })),
   ];
-  return wanted.map((mount) => resolveMount(context, mount, made));
+  joined.forEach((mount) => joinAnonymous(context, mount, anonymous));
+  return [...joined, ...wanted.map((mount) => resolveMount(context, mount, anonymous))];
 }
 
-function resolveMount(context: RunContext, mount: MountSetting, made: MadeVolumes): ResolvedMount {
+function joinAnonymous({ paths }: RunContext, mount: ResolvedMount, { user, folders }: AnonymousVolumes): void {
+  if (!mount.anonymous || mount.name === undefined) {
+    return;
+  }
+  const folder = paths.volume(mount.name);
+  if (!joinVolume(folder, user)) {
+    throw new DinghyError({
+      code: 'ERR_VOLUME_NOT_FOUND',
+      message: `option volumesFrom: the volume at ${mount.target} is removed, with the container that had it: name one that stays`,
+      details: { volume: mount.name, option: 'volumesFrom' },
+    });
+  }
+  folders.push(folder);
+}
+
+function resolveMount(context: RunContext, mount: MountSetting, anonymous: AnonymousVolumes): ResolvedMount {
   const { createSource: _createSource, ...rest } = mount;
   if (mount.type === 'tmpfs') {
     return { ...rest, source: '' };
@@ -48,14 +67,9 @@ function resolveMount(context: RunContext, mount: MountSetting, made: MadeVolume
     return { ...rest, source: makeVolume(context, { name, labels: {}, anonymous: false }), name };
   }
   const name = anonymousName();
-  made.folders.push(context.paths.volume(name));
-  const owner = made.owner === undefined ? {} : { owner: made.owner };
-  return {
-    ...rest,
-    source: makeVolume(context, { name, labels: {}, anonymous: true, ...owner }),
-    name,
-    anonymous: true,
-  };
+  anonymous.folders.push(context.paths.volume(name));
+  const source = makeVolume(context, { name, labels: {}, anonymous: true, user: anonymous.user });
+  return { ...rest, source, name, anonymous: true };
 }
 
 function bindSource({ source = '', createSource }: MountSetting): string {

@@ -93,7 +93,6 @@ test.each([
 test.each([
   ['aliases', ['x']],
   ['hostPorts', [3000]],
-  ['volumesFrom', ['x']],
   ['pid', 'host'],
   ['ipc', 'host'],
   ['network', { front: {} }],
