@@ -1,8 +1,9 @@
+import { closeSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 
 import { checkPlace, settleLoad, settleSave } from './archive/options';
 import { DinghyError } from './errors';
-import { matchesContainer, matchesImage, matchesVolume } from './filters';
+import { matchesContainer, matchesImage, matchesNetwork, matchesVolume } from './filters';
 import type { DamagedImage, Image, ImageRemoval, PresentedImage, PullOptions, RegistryAuth } from './image';
 import { ImageAccess, pullOptionNames } from './image-access';
 import { createLog } from './log';
@@ -30,6 +31,18 @@ import {
 } from './run/host';
 import { LiveContainer } from './run/live-container';
 import { checkVolumeName } from './run/mount-options';
+import {
+  createNetwork,
+  endNetwork,
+  inspectNetwork,
+  inspectNetworks,
+  type NetworkState,
+  type OwnedNetwork,
+  removeNetwork,
+  sweepNetworks,
+} from './run/network-actions';
+import { checkNetworkName } from './run/network-option';
+import { settleNetworkOptions } from './run/network-options';
 import { OneShotProcess, runToEnd } from './run/one-shot';
 import { prune, type PruneOutcome, settlePrune } from './run/prune';
 import { sweepNames } from './run/reserve';
@@ -73,6 +86,7 @@ export class Engine {
   readonly #labels: Record<string, string>;
   readonly #images: ImageAccess;
   readonly #owned = new Set<ContainerControl>();
+  readonly #ownedNetworks = new Map<string, OwnedNetwork>();
   readonly #pending = new Set<Promise<unknown>>();
   #context: Promise<RunContext> | undefined;
   #closing: Promise<void> | undefined;
@@ -267,6 +281,55 @@ export class Engine {
     return this.#track(async () => removeVolume(await this.#prepare(), name, settled));
   }
 
+  async createNetwork(options: object): Promise<NetworkState> {
+    const settings = settleNetworkOptions(options);
+    settings.labels = { ...this.#labels, ...settings.labels };
+    return this.#track(async () => {
+      const context = await this.#prepare();
+      const { name, owned } = await createNetwork(context, settings);
+      if (owned) {
+        this.#ownedNetworks.set(name, owned);
+      }
+      return inspectNetwork(context, name);
+    });
+  }
+
+  async inspectNetwork(nameOrId: string): Promise<NetworkState> {
+    this.#assertOpen();
+    return inspectNetwork(await this.#prepare(), checkNetworkName('name', nameOrId));
+  }
+
+  async networks(options: object): Promise<NetworkState[]> {
+    this.#assertOpen();
+    const { filters } = checkOptions('networks', options, ['filters']);
+    const matches = matchesNetwork(filters);
+    return (await inspectNetworks(await this.#prepare())).filter(matches);
+  }
+
+  async removeNetwork(name: string): Promise<void> {
+    return this.#track(async () => {
+      await removeNetwork(await this.#prepare(), checkNetworkName('name', name));
+      this.#forgetNetwork(name);
+    });
+  }
+
+  /** One that is owned here goes. */
+  async closeNetwork(name: string): Promise<void> {
+    const owned = this.#ownedNetworks.get(name);
+    this.#ownedNetworks.delete(name);
+    if (owned) {
+      await endNetwork(await this.#prepare(), owned);
+    }
+  }
+
+  #forgetNetwork(name: string): void {
+    const owned = this.#ownedNetworks.get(name);
+    if (owned) {
+      this.#ownedNetworks.delete(name);
+      closeSync(owned.fd);
+    }
+  }
+
   async info(): Promise<RuntimeInfo> {
     this.#assertOpen();
     ensureState(this.#folders.state);
@@ -308,6 +371,8 @@ export class Engine {
     await Promise.allSettled(this.#pending);
     const results = await Promise.allSettled([...this.#owned].map((control) => control.close()));
     this.#owned.clear();
+    // After those that were on them.
+    results.push(...(await Promise.allSettled([...this.#ownedNetworks.keys()].map((name) => this.closeNetwork(name)))));
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) {
       throw failed.reason;
@@ -351,8 +416,8 @@ export class Engine {
       swept.add(paths.root);
       // Not now: it reads a folder for each container, and somebody waits for a start.
       setTimeout(() => {
-        Promise.all([sweepContainers(context), sweepNames(context)]).catch((error: unknown) =>
-          log('sweeping failed: %s', error),
+        Promise.all([sweepContainers(context).then(() => sweepNetworks(context)), sweepNames(context)]).catch(
+          (error: unknown) => log('sweeping failed: %s', error),
         );
       }, sweepDelayMs).unref();
     }

@@ -1,8 +1,10 @@
 import type { ImageRecord } from './image';
+import { defaultNetwork } from './network/bridge-network';
 import { referenceMatcher } from './oci/reference-pattern';
 import type { ContainerControl } from './run/container-control';
 import { statusOf } from './run/describe';
 import { observe } from './run/state';
+import type { NetworkState } from './run/network-actions';
 import type { VolumeState } from './run/volume-actions';
 import { checkBoolean, checkOptions, checkText, invalidOption } from './util/checks';
 
@@ -89,6 +91,25 @@ export function matchesVolume(value: unknown): (volume: VolumeState) => boolean 
     return (
       (wantDangling === undefined || (usedBy.length === 0) === wantDangling) &&
       fits('name', (wanted) => name.includes(wanted)) &&
+      hasLabels(labels, filters.get('label'))
+    );
+  };
+}
+
+/** @throws ERR_INVALID_OPTION */
+export function matchesNetwork(value: unknown): (network: NetworkState) => boolean {
+  const { dangling, ...rest } = checkOptions('filters', value, ['name', 'id', 'label', 'dangling']);
+  const filters = settleFilters(rest, ['name', 'id', 'label']);
+  const wantDangling = dangling === undefined ? undefined : checkBoolean('filters.dangling', dangling);
+  return ({ name, id, labels, containers }) => {
+    const fits = (filter: string, test: (wanted: string) => boolean): boolean =>
+      filters.get(filter)?.some(test) ?? true;
+    // As for Docker what is predefined is never in anybody's way.
+    const isDangling = containers.length === 0 && name !== defaultNetwork;
+    return (
+      (wantDangling === undefined || isDangling === wantDangling) &&
+      fits('name', (wanted) => name.includes(wanted)) &&
+      fits('id', (wanted) => id.startsWith(wanted)) &&
       hasLabels(labels, filters.get('label'))
     );
   };

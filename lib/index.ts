@@ -20,7 +20,7 @@ export type {
   SaveOptions,
 } from './image';
 export { Network } from './networks';
-export type { ConnectOptions, CreateNetworkOptions, NetworkInspect } from './networks';
+export type { ConnectOptions, CreateNetworkOptions, NetworkInspect, NetworksOptions } from './networks';
 export type { Attachment, ContainerProcess } from './run/container-process';
 export type { DiffEntry, DiffOptions } from './run/diff';
 export type { ExecResult, WaitResult } from './run/exec-result';

@@ -96,6 +96,7 @@ export interface PruneOptions {
   containers?: boolean;
   /** Those no container has. `true`: anonymous ones; `'all'`: named ones too. */
   volumes?: boolean | 'all';
+  /** Those no container is on, unless a living process owns them. */
   networks?: boolean;
 }
 

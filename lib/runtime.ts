@@ -11,7 +11,7 @@ import {
   type RegistryAuth,
   type SaveOptions,
 } from './image';
-import type { CreateNetworkOptions, Network } from './networks';
+import { type CreateNetworkOptions, Network, type NetworkInspect, type NetworksOptions } from './networks';
 import type { ContainerProcess } from './run/container-process';
 import type { ExecResult } from './run/exec-result';
 import type {
@@ -34,7 +34,6 @@ import type {
   VerifyResult,
 } from './runtime-options';
 import { asyncDispose } from './util/dispose';
-import { notImplemented } from './util/not-implemented';
 import { type CreateVolumeOptions, Volume, type VolumesOptions } from './volumes';
 
 /** The way in: images and containers below one data folder. Making one does no I/O below it. */
@@ -203,16 +202,31 @@ export class Runtime implements AsyncDisposable {
     return this.#engine.events(options);
   }
 
-  async createNetwork(_options: CreateNetworkOptions = {}): Promise<Network> {
-    throw notImplemented('runtime.createNetwork()', "use network 'bridge'");
+  /**
+   * The network is there. It ends with this Runtime, unless `detached`, as containers do; where others are on it by then, when the last of
+   * them has gone.
+   * @throws ERR_INVALID_OPTION · ERR_NAME_IN_USE · ERR_SUBNET_IN_USE · ERR_HOST_UNSUPPORTED
+   */
+  async createNetwork(options: CreateNetworkOptions = {}): Promise<Network> {
+    return this.#toNetwork(await this.#engine.createNetwork(options));
   }
 
-  async network(_name: string): Promise<Network> {
-    throw notImplemented('runtime.network()', "use network 'bridge'");
+  /** By its name, its id, or the start of one. @throws ERR_NETWORK_NOT_FOUND · ERR_AMBIGUOUS_ID */
+  async network(nameOrId: string): Promise<Network> {
+    return this.#toNetwork(await this.#engine.inspectNetwork(nameOrId));
   }
 
-  async networks(): Promise<Network[]> {
-    throw notImplemented('runtime.networks()', "use network 'bridge'");
+  /** By name; the default one, `bridge`, is among them. @throws ERR_INVALID_OPTION */
+  async networks(options: NetworksOptions = {}): Promise<Network[]> {
+    return (await this.#engine.networks(options)).map((state) => this.#toNetwork(state));
+  }
+
+  #toNetwork(state: NetworkInspect): Network {
+    return new Network(state, {
+      inspect: (name) => this.#engine.inspectNetwork(name),
+      remove: (name) => this.#engine.removeNetwork(name),
+      close: (name) => this.#engine.closeNetwork(name),
+    });
   }
 
   /**

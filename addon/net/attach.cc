@@ -14,32 +14,38 @@
 #include "net/bridge.h"
 #include "net/forwarding.h"
 #include "net/links.h"
-#include "net/masquerade.h"
 #include "net/namespace.h"
 #include "net/network.h"
+#include "net/rules.h"
 
 namespace net {
 namespace {
 
-constexpr std::string_view kInside = "eth0";
+constexpr std::string_view kLetters = "y0123456789abcdefghijklmnopqrstuvwxz";
+static_assert(kLetters.size() == kMaxInterfaces);
 constexpr int kLoopbackIndex = 1;  // the kernel's LOOPBACK_IFINDEX: in every namespace
+
+std::string inside_name(const Config& config) { return "eth" + std::to_string(config.number); }
 
 // Both ends exist and are down; the container's is born in its namespace: a move afterwards would cost an RCU grace
 // period.
-sys::Result<void> create_pair(Netlink& host, const std::string& name, const Link& bridge, const Mac& mac, int netns) {
+sys::Result<void> create_pair(Netlink& host, const Config& config, const std::string& name, const Link& bridge,
+                              const Mac& mac, int netns) {
   Batch batch;
   ifinfomsg header{};
   header.ifi_family = AF_UNSPEC;
   batch.begin("create veth", RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, header);
   batch.attribute(IFLA_IFNAME, name);
   batch.number(IFLA_MASTER, bridge.index);
+  if (config.mtu != 0) batch.number(IFLA_MTU, config.mtu);
   std::size_t info = batch.open(IFLA_LINKINFO);
   batch.attribute(IFLA_INFO_KIND, "veth");
   std::size_t data = batch.open(IFLA_INFO_DATA);
   std::size_t peer = batch.open(VETH_INFO_PEER);
   batch.append(&header, sizeof header);
-  batch.attribute(IFLA_IFNAME, kInside);
+  batch.attribute(IFLA_IFNAME, inside_name(config));
   batch.attribute(IFLA_ADDRESS, mac.data(), mac.size());
+  if (config.mtu != 0) batch.number(IFLA_MTU, config.mtu);
   batch.number(IFLA_NET_NS_FD, netns);
   batch.close(peer);
   batch.close(data);
@@ -67,7 +73,7 @@ sys::Result<Link> plug_in(Netlink& host, const Config& config, const Addresses& 
       (void)remove_unused_bridge(host, config.bridge);
       return bridge;
     }
-    auto made = create_pair(host, name, *bridge, addresses.mac, netns);
+    auto made = create_pair(host, config, name, *bridge, addresses.mac, netns);
     if (made) return bridge;
     // EEXIST is another container's veth of this name (or a second attach of this one): it is not ours to remove.
     if (made.failure().err != EEXIST) (void)delete_link(host, name);
@@ -81,7 +87,7 @@ sys::Result<Link> plug_in(Netlink& host, const Config& config, const Addresses& 
 sys::Result<int> index_of(const Netlink& socket, std::string_view name) {
   ifreq request{};
   std::memcpy(request.ifr_name, name.data(), name.size());
-  if (ioctl(socket.fd(), SIOCGIFINDEX, &request) != 0) return sys::errno_error("find eth0");
+  if (ioctl(socket.fd(), SIOCGIFINDEX, &request) != 0) return sys::errno_error("find interface", std::string(name));
   return request.ifr_ifindex;
 }
 
@@ -99,8 +105,20 @@ sys::Result<Netlink> open_inside(int netns) {
   return socket;
 }
 
-sys::Result<void> configure_inside(Netlink& socket, const Addresses& addresses) {
-  auto index = index_of(socket, kInside);
+void add_default_route(Batch& batch, std::uint32_t gateway, int index) {
+  rtmsg route{};
+  route.rtm_family = AF_INET;
+  route.rtm_table = RT_TABLE_MAIN;
+  route.rtm_protocol = RTPROT_BOOT;
+  route.rtm_scope = RT_SCOPE_UNIVERSE;
+  route.rtm_type = RTN_UNICAST;
+  batch.begin("default route", RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, route);
+  batch.number(RTA_GATEWAY, gateway);
+  batch.number(RTA_OIF, index);
+}
+
+sys::Result<void> configure_inside(Netlink& socket, const Config& config, const Addresses& addresses) {
+  auto index = index_of(socket, inside_name(config));
   if (!index) return index.take_failure();
   Batch batch;
   begin_set_link(batch, "lo up", kLoopbackIndex, true);
@@ -112,21 +130,16 @@ sys::Result<void> configure_inside(Netlink& socket, const Addresses& addresses) 
   batch.number(IFA_LOCAL, addresses.container.address);
   batch.number(IFA_ADDRESS, addresses.container.address);
   batch.number(IFA_BROADCAST, addresses.container.broadcast());
-  begin_set_link(batch, "eth0 up", *index, true);
-  rtmsg route{};
-  route.rtm_family = AF_INET;
-  route.rtm_table = RT_TABLE_MAIN;
-  route.rtm_protocol = RTPROT_BOOT;
-  route.rtm_scope = RT_SCOPE_UNIVERSE;
-  route.rtm_type = RTN_UNICAST;
-  batch.begin("default route", RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, route);
-  batch.number(RTA_GATEWAY, addresses.gateway.address);
+  begin_set_link(batch, "interface up", *index, true);
+  if (config.default_route) add_default_route(batch, addresses.gateway.address, *index);
   return socket.talk(batch);
 }
 
 }  // namespace
 
-std::string link_name(std::string_view id) { return "dgy" + std::string(id.substr(0, 12)); }
+std::string link_name(std::string_view id, unsigned number) {
+  return std::string("dg") + kLetters[number % kMaxInterfaces] + std::string(id.substr(0, 12));
+}
 
 sys::Result<std::string> attach_link(const Config& config, std::string_view id, int netns) {
   auto addresses = parse_addresses(config);
@@ -135,14 +148,14 @@ sys::Result<std::string> attach_link(const Config& config, std::string_view id, 
   if (!host) return host.take_failure();
   auto inside = open_inside(netns);
   if (!inside) return inside.take_failure();
-  std::string name = link_name(id);
+  std::string name = link_name(id, config.number);
   auto lock = lock_network(config.lock);
   if (!lock) return lock.take_failure();
   auto bridge = plug_in(*host, config, *addresses, name, netns);
   if (!bridge) return bridge.take_failure();
   lock->reset();  // the bridge has a port: it stays
 
-  auto configured = configure_inside(*inside, *addresses);
+  auto configured = configure_inside(*inside, config, *addresses);
   if (configured) configured = bring_up(*host, name, *bridge);
   if (!configured) {
     (void)detach(config, id);
@@ -154,7 +167,7 @@ sys::Result<std::string> attach_link(const Config& config, std::string_view id, 
 sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id) {
   auto addresses = parse_addresses(config);
   if (!addresses) return addresses.take_failure();
-  return masquerade(config.bridge, addresses->container.address, id);
+  return hold_rules(config, addresses->container.address, id);
 }
 
 sys::Result<Attachment> attach(const Config& config, std::string_view id, int netns) {
@@ -174,7 +187,7 @@ sys::Result<void> detach(const Config& config, std::string_view id) {
   if (!lock && lock.failure().err != ENOENT) return lock.take_failure();
   auto host = Netlink::create(NETLINK_ROUTE);
   if (!host) return host.take_failure();
-  std::string name = link_name(id);
+  std::string name = link_name(id, config.number);
   auto bridge = find_link(*host, config.bridge);
   if (!bridge) return bridge.take_failure();
   if (!*bridge || !is_our_bridge(**bridge)) return delete_link(*host, name);

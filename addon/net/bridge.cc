@@ -18,7 +18,7 @@ sys::Error invalid(const char* what, const std::string& value) {
   return sys::error("network", std::string(what) + " is not valid: " + value, EINVAL);
 }
 
-sys::Result<void> create_bridge(Netlink& socket, const std::string& name, std::uint32_t gateway) {
+sys::Result<void> create_bridge(Netlink& socket, const std::string& name, std::uint32_t gateway, std::uint32_t mtu) {
   Batch batch;
   ifinfomsg header{};
   header.ifi_family = AF_UNSPEC;
@@ -28,6 +28,7 @@ sys::Result<void> create_bridge(Netlink& socket, const std::string& name, std::u
   // container's neighbour cache would be wrong each time.
   Mac mac = mac_of(gateway);
   batch.attribute(IFLA_ADDRESS, mac.data(), mac.size());
+  if (mtu != 0) batch.number(IFLA_MTU, mtu);
   std::size_t info = batch.open(IFLA_LINKINFO);
   batch.attribute(IFLA_INFO_KIND, "bridge");
   batch.close(info);
@@ -71,6 +72,7 @@ sys::Result<Addresses> parse_addresses(const Config& config) {
   if (config.bridge.empty() || config.bridge.size() >= IFNAMSIZ || config.bridge.find('/') != std::string::npos) {
     return invalid("bridge", config.bridge);
   }
+  if (config.number >= kMaxInterfaces) return invalid("interface number", std::to_string(config.number));
   return Addresses{*container, Cidr{*gateway, subnet->prefix}, *mac};
 }
 
@@ -87,7 +89,7 @@ sys::Result<Link> ensure_bridge(Netlink& socket, const Config& config, const Add
   auto link = find_link(socket, config.bridge);
   if (!link) return link.take_failure();
   if (!*link) {
-    SYS_TRY(create_bridge(socket, config.bridge, addresses.gateway.address));
+    SYS_TRY(create_bridge(socket, config.bridge, addresses.gateway.address, config.mtu));
     link = find_link(socket, config.bridge);
     if (!link) return link.take_failure();
   }

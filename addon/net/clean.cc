@@ -10,7 +10,13 @@
 namespace net {
 namespace {
 
-bool is_our_veth(const Link& link) { return link.kind == "veth" && link.name.starts_with("dgy"); }
+constexpr std::size_t kIdAt = 3;
+constexpr std::size_t kIdSize = 12;
+
+bool is_our_veth(const Link& link) {
+  return link.kind == "veth" && link.name.starts_with("dg") && link.name.size() == kIdAt + kIdSize &&
+         link.name.find_first_not_of("0123456789abcdef", kIdAt) == std::string::npos;
+}
 
 }  // namespace
 
@@ -38,9 +44,10 @@ sys::Result<std::vector<std::string>> stale_links(std::string_view bridge, const
   auto ports = list_links(*socket, (*link)->index);
   if (!ports) return ports.take_failure();
   for (const Link& port : *ports) {
+    if (!is_our_veth(port)) continue;
     bool lives = std::any_of(living_ids.begin(), living_ids.end(),
-                             [&](const std::string& id) { return link_name(id) == port.name; });
-    if (!lives && is_our_veth(port)) stale.push_back(port.name);
+                             [&](const std::string& id) { return port.name.substr(kIdAt) == id.substr(0, kIdSize); });
+    if (!lives) stale.push_back(port.name);
   }
   if (stale.size() == ports->size()) stale.emplace_back(bridge);
   return stale;

@@ -1,8 +1,8 @@
 // A container's network: a bridge on the host, a veth pair into the container's namespace, masquerading, published
 // ports.
 //
-// Everything is done by netlink and system calls; no program of the host is run. All names made here start with "dgy"
-// (veths) or carry the alias "dinghy" (bridges), so that what a killed supervisor left can be found and removed by
+// Everything is done by netlink and system calls; no program of the host is run. All names made here are "dg" and 13
+// more (veths) or carry the alias "dinghy" (bridges), so that what a killed supervisor left can be found and removed by
 // anybody.
 //
 // The order in a container's life:
@@ -34,32 +34,40 @@ struct Port {
   Protocol protocol = Protocol::kTcp;
 };
 
-// The `dinghy.network` section of config.json where its mode is "bridge", as it stands there.
+// A container's place on one network, as `dinghy.network.endpoints` of config.json has it.
 struct Config {
+  unsigned number = 0;  // its interface is eth<number>: below kMaxInterfaces
   std::string bridge;   // the bridge's name, at most 15 bytes
   std::string lock;     // a file in the network's folder; flock'ed while bridge and veths are changed
   std::string subnet;   // CIDR, IPv4
   std::string gateway;  // the bridge's address
   std::string address;  // CIDR: the container's address with the subnet's prefix length
   std::string mac;
-  std::vector<Port> ports;
+  std::uint32_t mtu = 0;      // of the bridge and both ends of the veth pair; 0: the kernel's own
+  bool default_route = true;  // what has no other way leaves by the gateway
+  bool internal = false;      // nothing gets from this network to another one, or comes from there
 };
+
+// As many as link_name() has letters for.
+inline constexpr unsigned kMaxInterfaces = 36;
 
 // --- the link -----------------------------------------------------------------------------------------------
 
-// "dgy" and 12 hex digits of the container id: exactly the 15 bytes that a link name may have.
-std::string link_name(std::string_view id);
+// The host's end: "dgy" and 12 hex digits of the container id, exactly the 15 bytes that a link name may have. For
+// eth1 and up the third letter is 0 to 9, a to x, z. (`linkName` in lib/network/endpoint.ts says the same.)
+std::string link_name(std::string_view id, unsigned number = 0);
 
 struct Attachment {
   std::string link;  // the host's end of the veth pair
-  sys::Fd
-      rules;  // owns the nf_tables table "dinghy-<id12>": the table vanishes when this is closed, however that happens
+  // Owns the nf_tables table "dinghy-<id12>", for eth1 and up "dinghy-<id12>-<number>": the table vanishes when this is
+  // closed, however that happens.
+  sys::Fd rules;
 };
 
-// The namespace `netns` (a descriptor of /proc/<pid>/ns/net) has lo and eth0 up, with the address and a default route;
-// eth0's other end is a port of the bridge, which exists and is up; what the container sends to the world is
-// masqueraded. After a failure nothing of it remains. Needs CAP_NET_ADMIN, and CAP_SYS_ADMIN for a brief setns: the
-// caller has one thread.
+// The namespace `netns` (a descriptor of /proc/<pid>/ns/net) has lo and eth<number> up, with the address and, if it is
+// to be, the default route; the other end is a port of the bridge, which exists and is up; what the container sends to
+// the world is masqueraded. After a failure nothing of it remains. Needs CAP_NET_ADMIN, and CAP_SYS_ADMIN for a brief
+// setns: the caller has one thread.
 sys::Result<Attachment> attach(const Config& config, std::string_view id, int netns);
 
 // The two halves of attach(): the veth alone (its host name is returned), and the rules alone. The first rules of a

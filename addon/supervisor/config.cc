@@ -21,42 +21,6 @@ std::optional<jail::IdRange> parse_range(sys::JsonReader& reader, const sys::Jso
   return result;
 }
 
-net::Port parse_port(sys::JsonReader& reader, const sys::Json& entry) {
-  net::Port port;
-  port.host_address = reader.text(&entry, "hostAddress");
-  port.host_port = static_cast<uint16_t>(reader.integer(&entry, "hostPort", 0, 65535).value_or(0));
-  port.container_port = static_cast<uint16_t>(reader.integer(&entry, "containerPort", 1, 65535).value_or(0));
-  const std::string protocol = reader.text(&entry, "protocol", "tcp");
-  if (protocol == "udp") {
-    port.protocol = net::Protocol::kUdp;
-  } else if (protocol != "tcp") {
-    reader.fail("dinghy.network.ports: protocol " + protocol + " is not supported");
-  }
-  return port;
-}
-
-void parse_network(sys::JsonReader& reader, const sys::Json* section, Config& config) {
-  const sys::Json* network = reader.object(section, "network");
-  const std::string mode = reader.text(network, "mode", "none");
-  if (mode == "bridge") {
-    config.network_mode = NetworkMode::kBridge;
-  } else if (mode == "host") {
-    config.network_mode = NetworkMode::kHost;
-  } else if (mode != "none") {
-    reader.fail("dinghy.network.mode: " + mode + " is not known");
-  }
-  if (config.network_mode != NetworkMode::kBridge) return;
-  config.network.bridge = reader.text(network, "bridge");
-  config.network.lock = reader.text(network, "lock");
-  config.network.subnet = reader.text(network, "subnet");
-  config.network.gateway = reader.text(network, "gateway");
-  config.network.address = reader.text(network, "address");
-  config.network.mac = reader.text(network, "mac");
-  const sys::Json* ports = reader.array(network, "ports");
-  if (ports == nullptr) return;
-  for (const sys::Json& entry : ports->GetArray()) config.network.ports.push_back(parse_port(reader, entry));
-}
-
 void parse_log(sys::JsonReader& reader, const sys::Json* section, LogConfig& log) {
   const sys::Json* object = reader.object(section, "log");
   log.path = reader.text(object, "path");
@@ -88,6 +52,7 @@ void parse_section(sys::JsonReader& reader, const sys::Json* section, Config& co
   }
   config.id = reader.text(section, "id");
   if (config.id.size() < 12) reader.fail("dinghy.id is missing or too short");
+  config.name = reader.text(section, "name");
   config.detached = reader.flag(section, "detached");
   config.shared = reader.flag(section, "shared");
   config.auto_remove = reader.flag(section, "autoRemove");
@@ -98,7 +63,7 @@ void parse_section(sys::JsonReader& reader, const sys::Json* section, Config& co
   const sys::Json* stop = reader.object(section, "stop");
   config.stop_signal = static_cast<int>(reader.integer(stop, "signal", 1, 64).value_or(config.stop_signal));
   config.stop_timeout_ms = reader.integer(stop, "timeoutMs", 0, kMaxTimeoutMs).value_or(config.stop_timeout_ms);
-  parse_network(reader, section, config);
+  config.network = parse_network(reader, section);
   config.rootless = parse_rootless(reader, section);
   config.seccomp_filter = reader.text(section, "seccompFilter");
   config.release = reader.texts(section, "release");

@@ -9,7 +9,7 @@
 
 #include "jail/jail.h"
 #include "jail/spec.h"
-#include "net/network.h"
+#include "supervisor/network_config.h"
 #include "supervisor/restart_policy.h"
 #include "supervisor/volume_users.h"
 #include "sys/json.h"
@@ -22,8 +22,6 @@ struct LogConfig {
   uint64_t max_size = 0;  // bytes; 0: never rotated
   int max_files = 1;      // the current one included
 };
-
-enum class NetworkMode { kNone, kHost, kBridge };
 
 // A health check, every default filled in.
 struct HealthConfig {
@@ -50,6 +48,7 @@ struct Config {
   std::string bundle;
   std::string oci_version;
   std::string id;
+  std::string name;  // what people call it
   bool detached = false;
   bool shared = false;  // held by several processes
   bool auto_remove = false;
@@ -59,8 +58,7 @@ struct Config {
   bool open_stdin = false;
   int stop_signal = 15;
   int64_t stop_timeout_ms = 10000;
-  NetworkMode network_mode = NetworkMode::kNone;
-  net::Config network;  // of kBridge
+  NetworkConfig network;
   std::optional<RootlessConfig> rootless;
   std::vector<jail::Namespace> namespaces_as_written;  // the supervisor puts its own into spec.namespaces
   std::string seccomp_filter;                          // as written: exec uses the same

@@ -400,6 +400,7 @@ void Container::end_process() {
   if (init_.pidfd) loop_.forget(init_.pidfd.get());
   init_ = {};
   stdio_.discard();
+  network_.rest();
   // Without a pid namespace of its own, and with processes that exec put there, somebody may be left.
   // They are gone when its end is told.
   if (cgroup_.populated()) {
@@ -434,13 +435,16 @@ void Container::publish() {
 
 sys::Result<void> Container::rename(const std::string& draft, const std::string& from, const std::string& to,
                                     const std::string& old_name) {
-  for (const char* name : {"config.json", "container.json"}) {
-    const std::string target = config_.bundle + "/" + name;
-    if (::rename((draft + "/" + name).c_str(), target.c_str()) != 0) return sys::errno_error("rename", target);
+  for (const char* file : {"config.json", "container.json"}) {
+    const std::string target = config_.bundle + "/" + file;
+    if (::rename((draft + "/" + file).c_str(), target.c_str()) != 0) return sys::errno_error("rename", target);
   }
   std::replace(config_.release.begin(), config_.release.end(), from, to);
+  config_.name = to.substr(to.rfind('/') + 1);
   journal_.load();
   journal_.note("rename", {{"oldName", old_name}});
+  // A full disk must not undo what is done: then it goes on being found under the old name.
+  (void)network_.rename().ok();
   return {};
 }
 
@@ -458,9 +462,14 @@ sys::Result<void> Container::remove() {
   auto left = leave_volumes(config_.volumes, config_.id);
   if (!left) outcome = left.take_failure();
   for (const std::string& path : config_.trees) drop(path);
-  // The name and the address last: nobody may take them while something of this container is still there.
+  // The name and the addresses last: nobody may take them while something of this container is still there.
   for (const std::string& path : config_.release) {
     if (is_ours(path, config_.id)) drop(path);
+  }
+  for (const Endpoint& endpoint : config_.network.endpoints) {
+    for (const std::string& path : endpoint.claims) {
+      if (is_ours(path, config_.id)) drop(path);
+    }
   }
   journal_.note("destroy");
   return outcome;

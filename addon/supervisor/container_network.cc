@@ -12,8 +12,16 @@
 
 namespace supervisor {
 
+namespace {
+
+constexpr size_t kShortId = 12;
+
+std::string without_prefix(const std::string& cidr) { return cidr.substr(0, cidr.find('/')); }
+
+}  // namespace
+
 sys::Result<void> ContainerNetwork::prepare() {
-  if (config_.network_mode != NetworkMode::kBridge || !listeners_.empty() || config_.network.ports.empty()) return {};
+  if (!listeners_.empty() || config_.network.ports.empty()) return {};
   auto bound = net::bind_ports(config_.network.ports);
   if (!bound) return bound.take_failure();
   listeners_ = std::move(*bound);
@@ -28,13 +36,46 @@ void ContainerNetwork::adopt(sys::Fd network, jail::Spec& spec) {
 }
 
 sys::Result<void> ContainerNetwork::connect() {
-  // Without a bridge there is the loopback alone, which init has brought up.
-  if (connected_ || !namespace_ || config_.network_mode != NetworkMode::kBridge) return {};
-  auto attached = net::attach(config_.network, config_.id, namespace_.get());
+  // Without a network there is the loopback alone, which init has brought up.
+  if (!namespace_) return {};
+  const bool is_first = connections_.empty() && !config_.network.endpoints.empty();
+  if (is_first) {
+    for (const Endpoint& endpoint : config_.network.endpoints) SYS_TRY(attach(endpoint));
+    SYS_TRY(forward());
+  }
+  return tell_names();
+}
+
+sys::Result<void> ContainerNetwork::attach(const Endpoint& endpoint) {
+  auto attached = net::attach(endpoint.link, config_.id, namespace_.get());
   if (!attached) return attached.take_failure();
-  attachment_ = std::move(*attached);
-  connected_ = true;
-  return forward();
+  Connection& connection = connections_.emplace_back();
+  connection.endpoint = endpoint;
+  connection.attachment = std::move(*attached);
+  return {};
+}
+
+sys::Result<void> ContainerNetwork::tell_names() {
+  for (Connection& connection : connections_) {
+    const Endpoint& endpoint = connection.endpoint;
+    if (endpoint.names.empty()) continue;
+    std::vector<std::string> names = {config_.name};
+    names.insert(names.end(), endpoint.aliases.begin(), endpoint.aliases.end());
+    names.push_back(config_.id.substr(0, kShortId));
+    names.push_back(config_.id);
+    SYS_TRY(connection.names.publish(endpoint.names, without_prefix(endpoint.link.address), names));
+  }
+  return {};
+}
+
+sys::Result<void> ContainerNetwork::rename() {
+  const bool told = std::any_of(connections_.begin(), connections_.end(),
+                                [](const Connection& connection) { return connection.names.is_told(); });
+  return told ? tell_names() : sys::Result<void>();
+}
+
+void ContainerNetwork::rest() {
+  for (Connection& connection : connections_) connection.names.withdraw();
 }
 
 sys::Result<void> ContainerNetwork::forward() {
@@ -64,12 +105,12 @@ void ContainerNetwork::end_forwarder() {
 
 void ContainerNetwork::close() {
   end_forwarder();
-  if (connected_) {
+  rest();
+  for (Connection& connection : connections_) {
     // A link that could not be removed goes with the namespace: the kernel deletes both ends of a veth pair.
-    (void)net::detach(config_.network, config_.id).ok();
+    (void)net::detach(connection.endpoint.link, config_.id).ok();
   }
-  attachment_ = {};
-  connected_ = false;
+  connections_.clear();
   namespace_.reset();
   listeners_.clear();
 }
@@ -82,8 +123,7 @@ std::vector<net::Port> ContainerNetwork::ports() const {
 }
 
 std::string ContainerNetwork::address() const {
-  if (config_.network_mode != NetworkMode::kBridge) return {};
-  return config_.network.address.substr(0, config_.network.address.find('/'));
+  return connections_.empty() ? "" : without_prefix(connections_.front().endpoint.link.address);
 }
 
 }  // namespace supervisor

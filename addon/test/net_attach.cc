@@ -81,6 +81,13 @@ void add_route(const char* network, const char* via) {
   REQUIRE(socket->talk(batch).ok());
 }
 
+int mtu_of(const char* name) {
+  const sys::Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  strcpy(request.ifr_name, name);
+  return ioctl(socket.get(), SIOCGIFMTU, &request) == 0 ? request.ifr_mtu : -1;
+}
+
 std::string ask(const char* address, std::uint16_t port) {
   sys::Fd connection = connect_to(address, port);
   return connection ? read_all(connection.get()) : strerror(errno);
@@ -129,6 +136,52 @@ TEST_CASE("containers reach each other, the gateway and the world; the world doe
   CHECK(links() == "outside0 dinghy0 dgybbbbbbbbbbbb ");
   CHECK(net::detach(config(folder, 3), kSecond).ok());
   CHECK(net::detach(config(folder, 3), kSecond).ok());
+  CHECK(links() == "outside0 ");
+}
+
+TEST_CASE("one namespace on two networks: interfaces, links, rules and mtu of each, and one default route") {
+  HostNamespace host;
+  TemporaryFolder folder;
+  TemporaryFolder other_folder;
+  sys::Fd inside = make_namespace();
+  sys::Fd world = make_namespace();
+  connect_outside(world.get(), "192.0.2.1", "192.0.2.2");
+  auto front = config(folder, 2);
+  auto vault = config(other_folder, 2, "dinghy1");
+  vault.number = 1;
+  vault.subnet = "10.92.0.0/16";
+  vault.gateway = "10.92.0.1";
+  vault.address = "10.92.0.2/16";
+  vault.mtu = 1400;
+  vault.default_route = false;
+  vault.internal = true;
+  auto one = net::attach(front, kFirst, inside.get());
+  REQUIRE(one.ok());
+  auto two = net::attach(vault, kFirst, inside.get());
+  REQUIRE_MESSAGE(two.ok(), two.failure().step, " ", two.failure().err, " ", two.failure().message);
+  CHECK(two->link == "dg0aaaaaaaaaaaa");
+  CHECK(links() == "outside0 dinghy0 dgyaaaaaaaaaaaa dinghy1 dg0aaaaaaaaaaaa ");
+  CHECK(table_count() == 2);
+  CHECK(mtu_of("dinghy1") == 1400);
+  CHECK(mtu_of("dg0aaaaaaaaaaaa") == 1400);
+  in_namespace(inside.get(), [&] {
+    CHECK(mtu_of("eth0") == 1500);
+    CHECK(mtu_of("eth1") == 1400);
+  });
+  Server on_vault(inside.get(), "10.92.0.2", 80, serve_peer_address);
+  CHECK(ask("10.92.0.2", 80) == "10.92.0.1");
+  Server outside(world.get(), "192.0.2.2", 82, serve_peer_address);
+  in_namespace(inside.get(), [&] { CHECK(ask("192.0.2.2", 82) == "192.0.2.1"); });
+
+  // Each goes alone.
+  two->rules.reset();
+  CHECK(net::detach(vault, kFirst).ok());
+  CHECK(links() == "outside0 dinghy0 dgyaaaaaaaaaaaa ");
+  in_namespace(inside.get(), [&] { CHECK(ask("192.0.2.2", 82) == "192.0.2.1"); });
+  CHECK(net::detach(front, kFirst).ok());
+  auto too_many = vault;
+  too_many.number = net::kMaxInterfaces;
+  CHECK(!net::attach(too_many, kFirst, inside.get()).ok());
   CHECK(links() == "outside0 ");
 }
 

@@ -75,6 +75,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'prune, restore and verify the data folder',
     load: () => require('./commands/system') as CommandModule,
   },
+  network: { summary: 'make, list, remove networks', load: () => require('./commands/network') as CommandModule },
   volume: { summary: 'make, list, remove volumes', load: () => require('./commands/volume') as CommandModule },
   events: { summary: 'tell what happens, as it happens', load: () => require('./commands/events') as CommandModule },
   info: { summary: 'tell what this host can do', load: () => require('./commands/info') as CommandModule },
@@ -86,5 +87,4 @@ export const notYet: Readonly<Record<string, string>> = {
   build: 'build with `buildah bud` or `docker build`, push to a registry, and pull it from there',
   commit: 'build the image with buildah and pull it',
   compose: 'start the services from a program, or one by one with `dinghy run`',
-  network: 'containers on the default network reach each other by address',
 };

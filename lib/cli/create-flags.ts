@@ -12,6 +12,7 @@ import {
   type LimitFlags,
   limitOptions,
   mountOption,
+  networkOption,
   number,
   portOption,
   restartOption,
@@ -48,7 +49,8 @@ export interface CreateFlags extends LimitFlags, IoFlags {
   logOpt?: string[];
   mount?: string[];
   name?: string;
-  network?: string;
+  ip?: string;
+  network?: string[];
   networkAlias?: string[];
   oomScoreAdj?: string;
   pid?: string;
@@ -111,8 +113,9 @@ export function declareCreateFlags(command: Command): Command {
     .option('--memory-swap <size>', 'memory and swap together; -1 for no limit')
     .option('--mount <options>', 'type=bind|volume|tmpfs,source=…,target=…[,readonly]', collect)
     .option('--name <name>', 'name of the container')
-    .option('--network <network>', 'bridge, none, host, container:<id>, or a network')
-    .option('--net <network>', 'the same as --network')
+    .option('--ip <address>', 'its address on its network')
+    .option('--network <network>', 'bridge, none, host, or a network, also several: name=…,alias=…,ip=…', collect)
+    .option('--net <network>', 'the same as --network', collect)
     .option('--network-alias <name>', 'one more name on its network', collect)
     .option('--oom-score-adj <number>', 'preference of the OOM killer (-1000 to 1000)')
     .option('--pid <mode>', 'PID namespace')
@@ -142,7 +145,7 @@ export function declareCreateFlags(command: Command): Command {
 
 /** The library's options for what was typed. @throws UsageError naming the flag that makes no sense. */
 export function createOptions(
-  flags: CreateFlags & { net?: string },
+  flags: CreateFlags & { net?: string[] },
   command: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): CreateOptions {
@@ -165,7 +168,7 @@ export function createOptions(
     mounts: mounts(flags),
     tmpfs: tmpfs(flags.tmpfs),
     volumesFrom: flags.volumesFrom,
-    network: flags.network ?? flags.net,
+    network: networkOption([...(flags.network ?? []), ...(flags.net ?? [])], flags.ip),
     aliases: flags.networkAlias,
     dns: flags.dns,
     extraHosts: extraHosts(flags.addHost),

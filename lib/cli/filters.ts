@@ -20,6 +20,15 @@ export function parseFilters(
   return found;
 }
 
+/** Docker's `dangling=`, of which the last counts. @throws UsageError */
+export function danglingFilter(values: readonly string[] | undefined): { dangling?: boolean } {
+  const wanted = values?.at(-1);
+  if (wanted !== undefined && !['true', 'false', '1', '0'].includes(wanted)) {
+    throw new UsageError(`--filter dangling= is true or false, not "${wanted}"`);
+  }
+  return wanted === undefined ? {} : { dangling: wanted === 'true' || wanted === '1' };
+}
+
 /** For commander: each time the flag is given adds one. */
 export function collect(value: string, all: string[] = []): string[] {
   return [...all, value];

@@ -1,6 +1,14 @@
 import { readFileSync } from 'node:fs';
 
-import type { CreateOptions, MountOption, PortOption, RestartOption, UlimitOption, UpdateOptions } from '../index';
+import type {
+  CreateOptions,
+  MountOption,
+  NetworkAttachment,
+  PortOption,
+  RestartOption,
+  UlimitOption,
+  UpdateOptions,
+} from '../index';
 import { UsageError } from './context';
 import { parseDuration, parseTime } from './format';
 
@@ -178,4 +186,35 @@ export function ulimits(values: readonly string[] | undefined): CreateOptions['u
     found[name] = { soft: Number(soft), hard: Number(hard ?? soft) };
   }
   return found;
+}
+
+/** `--network` and `--ip`: a name, or several of `name=NETWORK,alias=NAME,ip=ADDRESS`. @throws UsageError */
+export function networkOption(values: readonly string[], ip: string | undefined): CreateOptions['network'] {
+  const given = values.map((text) => (text.includes('=') ? attachment(text) : ([text, {}] as const)));
+  const [first, ...more] = given;
+  if (ip !== undefined && (!first || more.length > 0)) {
+    throw new UsageError('--ip goes with one --network');
+  }
+  if (!first || (more.length === 0 && ip === undefined && Object.keys(first[1]).length === 0)) {
+    return first?.[0];
+  }
+  const all = ip === undefined ? given : [[first[0], { ...first[1], address: ip }] as const];
+  const names = all.map(([name]) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new UsageError(`--network names ${twice} twice`);
+  return Object.fromEntries(all);
+}
+
+function attachment(text: string): readonly [string, NetworkAttachment] {
+  let name: string | undefined;
+  const options: NetworkAttachment = {};
+  for (const part of text.split(',')) {
+    const [key, value = ''] = part.split('=', 2);
+    if (key === 'name') name = value;
+    else if (key === 'alias') options.aliases = [...(options.aliases ?? []), value];
+    else if (key === 'ip') options.address = value;
+    else throw new UsageError(`--network takes name=, alias= and ip=, not "${part}"`);
+  }
+  if (!name) throw new UsageError(`--network needs a name= in "${text}"`);
+  return [name, options];
 }

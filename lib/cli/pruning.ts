@@ -10,10 +10,15 @@ export async function runPrune(
   { force, warning, options }: { force?: boolean; warning: string; options: PruneOptions },
 ): Promise<void> {
   if (!force) await confirm(context, warning, what);
-  const { containers, volumes, images, freedBytes } = await context.runtime().prune(options);
+  const { containers, networks, volumes, images, freedBytes } = await context.runtime().prune(options);
   const section = (title: string, lines: readonly string[]): string =>
     lines.length === 0 ? '' : `Deleted ${title}:\n${lines.map((line) => `${line}\n`).join('')}\n`;
   const deleted = images.map((id) => `deleted: ${id}`);
-  context.stdout.write(section('Containers', containers) + section('Volumes', volumes) + section('Images', deleted));
+  context.stdout.write(
+    section('Containers', containers) +
+      section('Networks', networks) +
+      section('Volumes', volumes) +
+      section('Images', deleted),
+  );
   context.stdout.write(`Total reclaimed space: ${humanSize(freedBytes)}\n`);
 }

@@ -1,18 +1,21 @@
 import { createHash } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { DinghyError } from '../errors';
-import { formatIpv4, parseIpv4, sizeOf, type Subnet } from './ipv4';
+import { invalidOption } from '../util/checks';
+import { formatIpv4, formatSubnet, parseIpv4, sizeOf, type Subnet } from './ipv4';
 
 export interface ClaimOptions {
-  /** Holds one file for each claimed address, whose content is the container's id. Made if need be. */
+  /** Holds one file for each claimed address, whose content is the container's id. */
   folder: string;
   subnet: Subnet;
   gateway: string;
   containerId: string;
   /** True when no container of this id is there any more. */
   hasVanished: (containerId: string) => boolean;
+  /** This one and no other. */
+  address?: string;
 }
 
 export interface Claim {
@@ -25,22 +28,24 @@ export interface Claim {
 const youngMs = 60_000;
 
 /**
- * An address of the subnet is this container's alone, until the file is unlinked.
+ * An address of the subnet, or the given one, is this container's alone, until the file is unlinked.
  *
  * The search begins at a place that depends on the id: neighbours' caches, connection tracking and TIME_WAIT remember an address for a
  * while after its container has gone, so the next container had better not get it.
  *
- * @throws ERR_NO_SPACE when every address is claimed
+ * @throws ERR_NO_SPACE when every address is claimed; ERR_ADDRESS_IN_USE, ERR_INVALID_OPTION of a given one; ENOENT without the folder
  */
 export function claimAddress(options: ClaimOptions): Claim {
-  const { folder, subnet, gateway, containerId } = options;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const { folder, subnet, gateway, containerId, address: given } = options;
+  if (given !== undefined) {
+    return claimGiven(given, options);
+  }
   const usable = sizeOf(subnet) - 2; // neither the network's own address nor the broadcast one
   const start = createHash('sha256').update(containerId).digest().readUInt32BE() % usable;
   for (let step = 0; step < usable; step++) {
     const address = formatIpv4(subnet.base + 1 + ((start + step) % usable));
     const path = join(folder, address);
-    if (address !== gateway && (claim(path, containerId) || (removeStale(path, options) && claim(path, containerId)))) {
+    if (address !== gateway && claimOrTakeOver(path, options)) {
       return { address, path };
     }
   }
@@ -49,6 +54,39 @@ export function claimAddress(options: ClaimOptions): Claim {
     message: `no address is free in the network: all ${usable - 1} are claimed by containers; remove some`,
     step: 'claim address',
   });
+}
+
+function claimGiven(address: string, options: ClaimOptions): Claim {
+  const { folder, subnet, gateway } = options;
+  const number = parseIpv4(address);
+  const index = number === undefined ? -1 : number - subnet.base;
+  if (index < 1 || index > sizeOf(subnet) - 2 || address === gateway) {
+    const wanted = `must be of the network's subnet ${formatSubnet(subnet)}, and not its gateway ${gateway} nor its first or last one`;
+    throw invalidOption('address', address, wanted);
+  }
+  const path = join(folder, address);
+  if (!claimOrTakeOver(path, options)) {
+    const owner = readOwner(path);
+    throw new DinghyError({
+      code: 'ERR_ADDRESS_IN_USE',
+      message: `the address ${address} is in use${owner ? ` by container ${owner.slice(0, 12)}` : ''}: remove that container, or give another address`,
+      details: { address, ...(owner ? { container: owner } : {}) },
+    });
+  }
+  return { address, path };
+}
+
+function readOwner(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined; // released since
+  }
+}
+
+function claimOrTakeOver(path: string, options: ClaimOptions): boolean {
+  const { containerId } = options;
+  return claim(path, containerId) || (removeStale(path, options) && claim(path, containerId));
 }
 
 /** True when the file was made by this call: O_EXCL lets one of many callers win. */

@@ -1,28 +1,38 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync } from 'node:fs';
 
 import { DinghyError } from '../errors';
-import { formatSubnet, overlaps, parseIpv4, parseSubnet, type Subnet } from './ipv4';
+import { overlaps, type Subnet } from './ipv4';
+import {
+  networkPlaces,
+  type NetworkRecord,
+  newNetworkId,
+  readNetworkRecord,
+  writeNetworkRecord,
+} from './network-record';
 import { chooseSubnet, gatewayOf, readRoutes, type Route } from './pool';
 
-/** A network as its folder describes it. */
-export interface BridgeNetwork {
-  bridge: string;
-  subnet: Subnet;
-  gateway: string;
+/** The name of the network that a container is on when nothing is said. */
+export const defaultNetwork = 'bridge';
+
+/** A network that a container may join. */
+export interface OpenNetwork extends NetworkRecord {
   /** Locked by supervisors while they change the bridge. */
   lock: string;
   /** One file for each claimed address. */
   addresses: string;
+  /** One file for each address that answers to names; absent on the default network, where none do. */
+  names?: string;
 }
 
 export interface OpenNetworkOptions {
-  /** `networks/<name>` of the data folder. Made if need be. */
+  /** `networks/bridge` of the data folder. Made if need be. */
   folder: string;
   bridge: string;
   /** The host's, unless a test says otherwise. */
   routes?: readonly Route[];
+  /** Subnets of the other networks of this data folder; asked for when one is to be chosen. */
+  others?: () => readonly Subnet[];
 }
 
 /**
@@ -36,29 +46,29 @@ export function bridgeName(root: string): string {
 }
 
 /**
- * The network of this folder, its subnet chosen when it is first asked for, and again when the host has meanwhile got a route
+ * The default network, its subnet chosen when it is first asked for, and again when the host has meanwhile got a route
  * that collides with it and nobody uses it.
  *
  * @throws ERR_HOST_UNSUPPORTED when no subnet is free · ERR_STORE when network.json is not what it should be
  */
-export function openBridgeNetwork(options: OpenNetworkOptions): BridgeNetwork {
-  const { folder, bridge } = options;
-  const file = join(folder, 'network.json');
-  const addresses = join(folder, 'addresses');
+export function openBridgeNetwork(options: OpenNetworkOptions): OpenNetwork {
+  const { folder, bridge, others = () => [] } = options;
+  const { record: file, addresses, lock } = networkPlaces(folder);
   mkdirSync(addresses, { recursive: true, mode: 0o700 });
-  let record = readRecord(file);
+  let record = readNetworkRecord(file);
   if (record?.bridge !== bridge || (collides(record, options) && readdirSync(addresses).length === 0)) {
-    const subnet = chooseSubnet(routesOf(options), folder);
-    writeRecord(file, { bridge, subnet, gateway: gatewayOf(subnet) }, record !== undefined);
-    record = readRecord(file);
+    const taken = others().map((subnet) => ({ interface: '', subnet }));
+    const subnet = chooseSubnet([...routesOf(options), ...taken], folder);
+    const { id, created } = record ?? { id: newNetworkId(), created: new Date().toISOString() };
+    const made = { name: defaultNetwork, id, created, bridge, subnet, gateway: gatewayOf(subnet) };
+    writeNetworkRecord(file, { ...made, internal: false, labels: {} }, { replace: record !== undefined });
+    record = readNetworkRecord(file);
   }
   if (!record) {
     throw new DinghyError({ code: 'ERR_STORE', message: `cannot read ${file}: it vanished while it was made` });
   }
-  return { ...record, lock: join(folder, 'lock'), addresses };
+  return { ...record, lock, addresses };
 }
-
-type NetworkRecord = Pick<BridgeNetwork, 'bridge' | 'subnet' | 'gateway'>;
 
 function routesOf({ routes, bridge }: OpenNetworkOptions): Route[] {
   return (routes ?? readRoutes()).filter((route) => route.interface !== bridge);
@@ -66,57 +76,4 @@ function routesOf({ routes, bridge }: OpenNetworkOptions): Route[] {
 
 function collides(record: NetworkRecord, options: OpenNetworkOptions): boolean {
   return routesOf(options).some(({ subnet }) => overlaps(subnet, record.subnet));
-}
-
-function readRecord(file: string): NetworkRecord | undefined {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      return undefined;
-    }
-    throw error;
-  }
-  const record = parseRecord(text);
-  if (!record) {
-    throw new DinghyError({
-      code: 'ERR_STORE',
-      message: `${file} does not describe a network: remove it when no container runs, and it is made again`,
-      details: { path: file },
-    });
-  }
-  return record;
-}
-
-function parseRecord(text: string): NetworkRecord | undefined {
-  try {
-    const value = JSON.parse(text) as Record<string, unknown>;
-    const subnet = parseSubnet(String(value['subnet']));
-    const gateway = String(value['gateway']);
-    const valid = typeof value['bridge'] === 'string' && subnet && parseIpv4(gateway) !== undefined;
-    return valid ? { bridge: value['bridge'] as string, subnet, gateway } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The file holds this record, or the one of another process that was faster at making it. */
-function writeRecord(file: string, { bridge, subnet, gateway }: NetworkRecord, replace: boolean): void {
-  const temporary = `${file}.${randomBytes(6).toString('hex')}`;
-  const content = { version: 1, bridge, subnet: formatSubnet(subnet), gateway };
-  try {
-    writeFileSync(temporary, `${JSON.stringify(content)}\n`, { flag: 'wx', mode: 0o600 });
-    if (replace) {
-      renameSync(temporary, file);
-    } else {
-      linkSync(temporary, file); // unlike a rename, refuses to replace
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-      throw error;
-    }
-  } finally {
-    rmSync(temporary, { force: true });
-  }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 import { DinghyError } from '../errors';
-import { formatIpv4, overlaps, type Subnet } from './ipv4';
+import { formatIpv4, formatSubnet, overlaps, type Subnet } from './ipv4';
 
 /** An entry of the host's routing table. */
 export interface Route {
@@ -82,6 +82,32 @@ export function chooseSubnet(routes: readonly Route[], seed: string): Subnet {
     });
   }
   return free;
+}
+
+const smallPrefix = 24;
+const smallPool: Subnet = { base: 10 * 2 ** 24 + 128 * 2 ** 16, prefix: 9 };
+
+/**
+ * A /24 of 10.128.0.0/9 that overlaps nothing of `taken`: the small subnet of one network. Where the search begins depends on `seed`.
+ *
+ * @throws ERR_HOST_UNSUPPORTED when all are taken
+ */
+export function chooseSmallSubnet(taken: readonly Subnet[], seed: string): Subnet {
+  const size = 2 ** (32 - smallPrefix);
+  const count = 2 ** (smallPrefix - smallPool.prefix);
+  const start = createHash('sha256').update(seed).digest().readUInt32BE() % count;
+  const nearby = taken.filter((subnet) => overlaps(subnet, smallPool));
+  for (let step = 0; step < count; step++) {
+    const subnet = { base: smallPool.base + ((start + step) % count) * size, prefix: smallPrefix };
+    if (!nearby.some((each) => overlaps(each, subnet))) {
+      return subnet;
+    }
+  }
+  throw new DinghyError({
+    code: 'ERR_HOST_UNSUPPORTED',
+    message: `no subnet is left for a network: ${formatSubnet(smallPool)} is in use; give \`subnet\`, or remove networks`,
+    step: 'bridge',
+  });
 }
 
 /** The bridge's own address: the first of the block. */

@@ -18,7 +18,7 @@ export interface ContainerSettings {
   mounts: MountSetting[];
   volumesFrom: VolumesFromSetting[];
   files: FileSetting[];
-  network: 'none' | 'host' | 'bridge';
+  network: NetworkSetting;
   dns: string[];
   extraHosts: Record<string, string>;
   memoryBytes?: number;
@@ -65,6 +65,17 @@ export interface IoThrottle {
   device: string;
   /** Bytes, or operations, a second. */
   rate: number;
+}
+
+/** On `networks` in this order: the first one's interface is eth0. */
+export type NetworkSetting = { mode: 'none' | 'host' } | { mode: 'bridge'; networks: AttachmentSetting[] };
+
+export interface AttachmentSetting {
+  /** Its name, or its id or the start of one. */
+  network: string;
+  aliases: string[];
+  /** Absent: a free one. */
+  address?: string;
 }
 
 /** What is undefined comes from the image. */

@@ -57,7 +57,7 @@ const defaultRules: readonly SpecDeviceRule[] = [
 
 /** Namespaces, limits, devices, sysctls, and what of proc and sys is hidden. */
 export function makeLinux({ settings, devices, blockIO, cgroupsPath, rootless }: LinuxRequest): SpecLinux {
-  const types = ['pid', 'mount', 'ipc', 'uts', 'cgroup', ...(settings.network === 'host' ? [] : ['network'])];
+  const types = ['pid', 'mount', 'ipc', 'uts', 'cgroup', ...(settings.network.mode === 'host' ? [] : ['network'])];
   return {
     namespaces: types.map((type) => ({ type })),
     cgroupsPath,
@@ -70,7 +70,7 @@ export function makeLinux({ settings, devices, blockIO, cgroupsPath, rootless }:
 }
 
 function makeSysctls(settings: ContainerSettings, rootless: boolean): Record<string, string> {
-  if (settings.network === 'host') {
+  if (settings.network.mode === 'host') {
     return settings.sysctls;
   }
   return {

@@ -155,6 +155,17 @@ export type NetworkSection = { mode: 'none' } | { mode: 'host' } | BridgeSection
 
 export interface BridgeSection {
   mode: 'bridge';
+  /** One for each network that it is on. */
+  endpoints: EndpointSection[];
+  ports: { hostAddress: string; hostPort: number; containerPort: number; protocol: 'tcp' | 'udp' }[];
+}
+
+/** A container's place on one network. */
+export interface EndpointSection {
+  /** The network's name. */
+  network: string;
+  /** Its interface is `eth<number>`. */
+  number: number;
   bridge: string;
   lock: string;
   /** CIDR */
@@ -163,5 +174,15 @@ export interface BridgeSection {
   /** CIDR */
   address: string;
   mac: string;
-  ports: { hostAddress: string; hostPort: number; containerPort: number; protocol: 'tcp' | 'udp' }[];
+  /** Absent: the kernel's. */
+  mtu?: number;
+  /** What has no other way leaves by this gateway. */
+  defaultRoute: boolean;
+  /** Nothing gets from this network to another one. */
+  internal?: boolean;
+  /** The folder in which its names are told; absent where there are none. */
+  names?: string;
+  aliases: string[];
+  /** The files that hold its addresses: unlinked when it leaves. */
+  claims: string[];
 }

@@ -2,8 +2,10 @@ import { closeSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 
 import { createLog } from '../log';
 import { runTask } from '../native/task';
-import type { DinghySection, RuntimeSpec } from '../oci/spec-types';
+import { linkName } from '../network/endpoint';
+import type { DinghySection, EndpointSection } from '../oci/spec-types';
 import { ownerOf } from './claim-links';
+import { readSpec } from './config-file';
 import type { RunContext } from './context';
 import { containerPlaces, type ContainerPlaces } from './places';
 import { noteContainer } from './journal';
@@ -51,7 +53,7 @@ export async function cleanContainer(context: RunContext, id: string, options: {
     return false;
   }
   try {
-    const section = readSection(places.config);
+    const section = readSpec(places.config)?.dinghy;
     const record = readRecord(places.record);
     if (record) {
       settleDeath(context, places, record);
@@ -70,7 +72,9 @@ export async function cleanContainer(context: RunContext, id: string, options: {
         anonymousVolumes: { folders: [...folders], keep: record !== undefined && !options.volumes },
         ...kernelObjects(id, section),
         ...(context.rootless ? { rootless: context.rootless } : {}),
-        files: (section?.release ?? []).filter((path) => isStillOurs(path, id)),
+        files: [...(section?.release ?? []), ...endpointsOf(section).flatMap(({ claims }) => claims)].filter((path) =>
+          isStillOurs(path, id),
+        ),
       }),
     );
     if (record) {
@@ -90,8 +94,12 @@ function kernelObjects(id: string, section: DinghySection | undefined): { cgroup
   return {
     cgroups: [`/dinghy/${id}`],
     // The veth has the container's short id in its name; its bridge goes when it was the last one's.
-    links: section?.network.mode === 'bridge' ? [`dgy${id.slice(0, 12)}`, section.network.bridge] : [],
+    links: endpointsOf(section).flatMap(({ number, bridge }) => [linkName(id, number), bridge]),
   };
+}
+
+function endpointsOf(section: DinghySection | undefined): EndpointSection[] {
+  return section?.network.mode === 'bridge' ? section.network.endpoints : [];
 }
 
 /**
@@ -126,7 +134,7 @@ async function settleDead(context: RunContext, places: ContainerPlaces, record: 
   }
   try {
     if (settleDeath(context, places, record)) {
-      const fields = { ...kernelObjects(places.id, readSection(places.config)), trees: [], files: [] };
+      const fields = { ...kernelObjects(places.id, readSpec(places.config)?.dinghy), trees: [], files: [] };
       const rootless = context.rootless ? { rootless: context.rootless } : {};
       checkReply('cannot clean up', await runTask('clean', 'clean', { ...fields, ...rootless }));
     }
@@ -176,14 +184,6 @@ export function removeUnstarted(places: ContainerPlaces, nameLink: string): void
   rmSync(nameLink, { force: true });
   for (const path of [places.runtime, places.bundle]) {
     rmSync(path, { recursive: true, force: true });
-  }
-}
-
-function readSection(path: string): DinghySection | undefined {
-  try {
-    return (JSON.parse(readFileSync(path, 'utf8')) as RuntimeSpec).dinghy;
-  } catch {
-    return undefined; // never written, or torn: then nothing was started with it
   }
 }
 

@@ -14,7 +14,7 @@ import { dirname } from 'node:path';
 import type { ImageConfig } from '../oci/image-config';
 import { makeRuntimeSpec, type Placement, stopSignal } from '../oci/runtime-spec';
 import type { ContainerSettings } from '../oci/settings';
-import type { NetworkSection, RuntimeSpec } from '../oci/spec-types';
+import type { RuntimeSpec } from '../oci/spec-types';
 import type { WaitingTask } from '../native/task';
 import { launchSupervisor } from './supervisor-link';
 import { ownerOf } from './claim-links';
@@ -99,7 +99,7 @@ export async function createContainer(
       shared: reuse !== undefined,
       logPath: places.log,
       lock: places.lock,
-      release: [nameLink, ...network.release, ...(reuse ? [reuse.link] : [])],
+      release: [nameLink, ...(reuse ? [reuse.link] : [])],
       trees: [places.bundle, places.runtime],
       // As `docker run --rm` does, a container that removes itself takes its anonymous volumes along; so does an owned one.
       ...(volumes.folders.length > 0
@@ -192,17 +192,9 @@ function makeRecord(
     openStdin: settings.openStdin,
     ports: network.mode === 'bridge' ? network.ports : [],
     mounts: [...mounts],
-    network: networkRecord(network),
+    network: { mode: network.mode },
     stopSignal: stopSignal(image.config, settings),
     stopTimeoutMs: settings.stopTimeoutMs,
     ...(reuse ? { reuse: { key: reuse.key, named: reuse.named, options: reuse.options } } : {}),
   };
-}
-
-function networkRecord(network: NetworkSection): ContainerRecord['network'] {
-  if (network.mode !== 'bridge') {
-    return { mode: network.mode };
-  }
-  const { mode, address, gateway, mac } = network;
-  return { mode, address, gateway, mac };
 }

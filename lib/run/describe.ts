@@ -1,6 +1,8 @@
+import { readSpec } from './config-file';
 import { readRecord } from './record';
-import { readLimits } from './update';
+import { limitsIn } from './update';
 import type { Limits } from '../oci/spec-linux';
+import type { NetworkSection } from '../oci/spec-types';
 import type { ContainerControl } from './container-control';
 import { readHealth } from './health';
 import type { ContainerInspect, ContainerStatus, NetworkEndpoint } from './inspect';
@@ -17,7 +19,8 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
   const seen = observe(control.places);
   const { state } = seen;
   const status = statusOf(seen);
-  const { limits, restart } = readLimits(control.places.config);
+  const spec = readSpec(control.places.config);
+  const { limits, restart } = limitsIn(spec);
   const health = readHealth(control.places.health, seen);
   const isOver = status === 'exited' || status === 'restarting';
   const end = status === 'restarting' ? endOf(state!) : isOver ? waitResult(state) : undefined;
@@ -59,7 +62,7 @@ export function describeContainer(control: ContainerControl): ContainerInspect {
     })),
     limits: shownLimits(limits),
     ...(health ? { health } : {}),
-    networks: networksOf(record),
+    networks: networksOf(spec?.dinghy.network ?? record.network),
     stopSignal: signalName(record.stopSignal),
     stopTimeoutMs: record.stopTimeoutMs,
     logPath: control.places.log,
@@ -87,9 +90,16 @@ export function statusOf({ state, dead }: Observation): ContainerStatus {
   }
 }
 
-function networksOf({ network }: ContainerRecord): Record<string, NetworkEndpoint> {
-  const { mode, address, gateway, mac } = network;
-  return { [mode]: mode === 'bridge' ? { address, gateway, mac, aliases: [] } : { aliases: [] } };
+function networksOf(network: NetworkSection | ContainerRecord['network']): Record<string, NetworkEndpoint> {
+  if (!('endpoints' in network)) {
+    return { [network.mode]: { aliases: [] } };
+  }
+  return Object.fromEntries(
+    network.endpoints.map(({ network: name, address, gateway, mac, aliases }) => [
+      name,
+      { address, gateway, mac, aliases },
+    ]),
+  );
 }
 
 function splitVariable(entry: string): [string, string] {

@@ -8,7 +8,7 @@ import type { NetworkSection } from '../oci/spec-types';
 
 /** The host name a container gets: what was asked for, the host's own in the host's network, else its short id. */
 export function containerHostname(id: string, settings: ContainerSettings): string {
-  return settings.hostname ?? (settings.network === 'host' ? hostHostname().slice(0, 64) : id.slice(0, 12));
+  return settings.hostname ?? (settings.network.mode === 'host' ? hostHostname().slice(0, 64) : id.slice(0, 12));
 }
 
 /**
@@ -41,10 +41,10 @@ export function makeHosts(settings: ContainerSettings, hostname: string, network
     'ff02::1\tip6-allnodes',
     'ff02::2\tip6-allrouters',
   ];
-  const gateway = network.mode === 'bridge' ? network.gateway : '127.0.0.1';
+  const gateway = gatewayOf(network);
   if (network.mode === 'bridge') {
     lines.push(`${gateway}\thost.dinghy.internal host.docker.internal`);
-    lines.push(`${network.address.replace(/\/.*$/, '')}\t${hostname}`);
+    lines.push(...network.endpoints.map(({ address }) => `${address.replace(/\/.*$/, '')}\t${hostname}`));
   } else {
     lines.push(`127.0.1.1\t${hostname}`);
   }
@@ -54,6 +54,12 @@ export function makeHosts(settings: ContainerSettings, hostname: string, network
   return `${lines.join('\n')}\n`;
 }
 
+/** Where the host is reached: by way of the default route, if there is one. */
+function gatewayOf(network: NetworkSection): string {
+  const endpoints = network.mode === 'bridge' ? network.endpoints : [];
+  return (endpoints.find(({ defaultRoute }) => defaultRoute) ?? endpoints[0])?.gateway ?? '127.0.0.1';
+}
+
 /** The host's resolv.conf, without name servers on its loopback, which the container doesn't share. */
 export function makeResolvConf(settings: ContainerSettings, host: string): string {
   const lines = host.split('\n').filter((line) => /^\s*(nameserver|search|domain|options)\s/.test(line));
@@ -61,7 +67,7 @@ export function makeResolvConf(settings: ContainerSettings, host: string): strin
     const kept = lines.filter((line) => !/^\s*nameserver\s/.test(line));
     return [...settings.dns.map((address) => `nameserver ${address}`), ...kept, ''].join('\n');
   }
-  const reachable = settings.network === 'host' ? lines : lines.filter((line) => !isLoopback(line));
+  const reachable = settings.network.mode === 'host' ? lines : lines.filter((line) => !isLoopback(line));
   return [...reachable, ''].join('\n');
 }
 

@@ -1,22 +1,29 @@
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 
 import { DinghyError } from '../errors';
-import { bridgeName } from '../network/bridge-network';
-import { reserveOnBridge } from '../network/reserve';
+import { claimAddress } from '../network/addresses';
+import { bridgeName, defaultNetwork, openBridgeNetwork, type OpenNetwork } from '../network/bridge-network';
+import { endpointSection } from '../network/endpoint';
+import { publishExposed } from '../network/ports';
 import type { ImageConfig } from '../oci/image-config';
-import type { ContainerSettings } from '../oci/settings';
-import type { NetworkSection } from '../oci/spec-types';
+import type { AttachmentSetting, ContainerSettings } from '../oci/settings';
+import type { EndpointSection, NetworkSection } from '../oci/spec-types';
+import { invalidOption } from '../util/checks';
 import type { RunContext } from './context';
+import { findNetwork, listNetworks, networkNotFound } from './network-store';
 
-/** What was reserved of a network for one container. */
+/** What was reserved of networks for one container. */
 export interface NetworkPlace {
   section: NetworkSection;
-  /** Files that hold the reservation: unlinked on removal. */
-  release: string[];
   undo: () => void;
 }
 
-/** The container's place in its network: on the bridge, an address nobody else has. */
+/**
+ * The container has its place on each of its networks: an address that nobody else has. Nothing of the kernel's is touched: bridges and
+ * links are its supervisor's.
+ *
+ * @throws ERR_NETWORK_NOT_FOUND · ERR_ADDRESS_IN_USE · ERR_NO_SPACE · ERR_HOST_UNSUPPORTED · ERR_INVALID_OPTION · ERR_STORE
+ */
 export function reserveNetwork(
   context: RunContext,
   containerId: string,
@@ -24,25 +31,77 @@ export function reserveNetwork(
   image: ImageConfig,
 ): NetworkPlace {
   const { network, ports, publishAll } = settings;
-  if (network !== 'bridge') {
-    return { section: { mode: network }, release: [], undo: () => undefined };
+  if (network.mode !== 'bridge') {
+    return { section: { mode: network.mode }, undo: () => undefined };
   }
-  const { paths } = context;
-  if (context.rootless) {
+  const endpoints: EndpointSection[] = [];
+  const undo = (): void => endpoints.forEach(releaseEndpoint);
+  try {
+    for (const attachment of network.networks) {
+      endpoints.push(reserveEndpoint(context, containerId, attachment, endpoints));
+    }
+    const published = [...ports, ...(publishAll ? publishExposed(image.ports, ports) : [])];
+    if (published.length > 0 && endpoints.every(({ internal }) => internal)) {
+      throw invalidOption('ports', network.networks[0]?.network, 'need a network that is not internal');
+    }
+    return { section: { mode: 'bridge', endpoints, ports: published }, undo };
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
+/** The container has an address on one more network than those of `others`. @throws as reserveNetwork */
+function reserveEndpoint(
+  context: RunContext,
+  containerId: string,
+  { network: name, aliases, address: wanted }: AttachmentSetting,
+  others: readonly EndpointSection[],
+): EndpointSection {
+  const network = openNetwork(context, name);
+  if (others.some((each) => each.network === network.name)) {
+    throw invalidOption('network', name, 'must name each network once');
+  }
+  const { subnet, gateway, addresses: folder, internal } = network;
+  const hasVanished = (id: string): boolean => !existsSync(context.paths.container(id));
+  try {
+    const given = wanted === undefined ? {} : { address: wanted };
+    const { address, path } = claimAddress({ folder, subnet, gateway, containerId, hasVanished, ...given });
+    const defaultRoute = !internal && !others.some((each) => each.defaultRoute);
+    return endpointSection({ network, number: others.length, address, aliases, defaultRoute, claims: [path] });
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? networkNotFound(name) : error;
+  }
+}
+
+function releaseEndpoint({ claims }: EndpointSection): void {
+  claims.forEach((path) => rmSync(path, { force: true }));
+}
+
+function openNetwork(context: RunContext, name: string): OpenNetwork {
+  assertPrivileged(context, `network '${name}'`);
+  return name === defaultNetwork ? openDefaultNetwork(context) : findNetwork(context.paths, name);
+}
+
+/** The default network, made if need be. */
+export function openDefaultNetwork({ paths }: RunContext): OpenNetwork {
+  return openBridgeNetwork({
+    folder: paths.network(defaultNetwork),
+    bridge: bridgeName(paths.root),
+    others: () =>
+      listNetworks(paths)
+        .filter(({ name }) => name !== defaultNetwork)
+        .map(({ subnet }) => subnet),
+  });
+}
+
+export function assertPrivileged({ rootless }: RunContext, what: string): void {
+  if (rootless) {
     throw new DinghyError({
       code: 'ERR_HOST_UNSUPPORTED',
-      message: "network 'bridge' needs root in this version: run as root, or give network 'none' or 'host'",
+      message: `${what} needs root in this version: run as root, or give network 'none' or 'host'`,
       step: 'bridge',
       exitCode: 125,
     });
   }
-  return reserveOnBridge({
-    folder: paths.network('bridge'),
-    bridge: bridgeName(paths.root),
-    containerId,
-    hasVanished: (id) => !existsSync(paths.container(id)),
-    ports,
-    exposedPorts: image.ports,
-    publishAll,
-  });
 }

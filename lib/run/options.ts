@@ -55,12 +55,13 @@ export interface FileOption {
 }
 
 export interface NetworkAttachment {
+  /** More names of it there. */
   aliases?: string[];
+  /** Of the network's subnet; without one a free one. */
   address?: string;
-  address6?: string;
 }
 
-/** `'none'`, `'host'`, `'bridge'`, `'container:<id>'`, a network's name, a Network, or several by name. */
+/** `'none'`, `'host'`, `'bridge'`, a network's name, a Network, or several by name: the first one's interface is eth0. */
 export type NetworkOption =
   string | { readonly name: string; readonly subnet: string } | Record<string, NetworkAttachment>;
 

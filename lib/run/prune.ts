@@ -4,11 +4,11 @@ import { dropUnusedImages } from '../store/prune';
 import type { Store } from '../store/store';
 import { checkBoolean, checkOptions } from '../util/checks';
 import { diskUsage } from '../util/disk-usage';
-import { notImplemented } from '../util/not-implemented';
 import type { RunContext } from './context';
 import { statusOf } from './describe';
 import { listContainers } from './find';
 import { type JournalEvent, noteEvent } from './journal';
+import { pruneNetworks } from './network-actions';
 import { observe } from './state';
 import { dropVolumes } from './volume-actions';
 
@@ -23,6 +23,7 @@ export interface PruneSettings {
   containers: boolean;
   /** `true`: anonymous ones; `'all'`: named ones too. */
   volumes: boolean | 'all';
+  networks: boolean;
 }
 
 export interface PruneOutcome {
@@ -92,10 +93,12 @@ export async function prune(context: RunContext, store: Store, settings: PruneSe
   const nothing: Pruned = { names: [], freedBytes: 0 };
   const containers = settings.containers ? await pruneContainers(context) : nothing;
   const volumes = settings.volumes ? await pruneVolumes(context, { all: settings.volumes === 'all' }) : nothing;
+  const networks = settings.networks ? { names: await pruneNetworks(context), freedBytes: 0 } : nothing;
   const images = settings.images ? await pruneImages(context, store, { all: settings.images === 'all' }) : nothing;
   for (const [type, pruned] of [
     ['container', containers],
     ['volume', volumes],
+    ['network', networks],
     ['image', images],
   ] as const) {
     if (pruned !== nothing) {
@@ -106,12 +109,12 @@ export async function prune(context: RunContext, store: Store, settings: PruneSe
     containers: containers.names,
     volumes: volumes.names,
     images: images.names,
-    networks: [],
+    networks: networks.names,
     freedBytes: containers.freedBytes + volumes.freedBytes + images.freedBytes,
   };
 }
 
-/** Without any option: containers and images without a name, as `docker system prune`. @throws ERR_INVALID_OPTION, ERR_NOT_IMPLEMENTED */
+/** Without any option: containers, networks, and images without a name, as `docker system prune`. @throws ERR_INVALID_OPTION */
 export function settlePrune(options: unknown): PruneSettings {
   const given = checkOptions('prune', options, ['images', 'containers', 'volumes', 'networks']);
   const kind = (name: string): boolean | 'all' => {
@@ -119,11 +122,9 @@ export function settlePrune(options: unknown): PruneSettings {
     return value === 'all' ? value : value === undefined ? false : checkBoolean(name, value);
   };
   const containers = given['containers'] === undefined ? false : checkBoolean('containers', given['containers']);
-  if (given['networks'] !== undefined && checkBoolean('networks', given['networks'])) {
-    throw notImplemented('pruning networks', 'a network goes with the last of its containers');
-  }
+  const networks = given['networks'] === undefined ? false : checkBoolean('networks', given['networks']);
   const named = Object.values(given).some((value) => value !== undefined);
   return named
-    ? { images: kind('images'), containers, volumes: kind('volumes') }
-    : { images: true, containers: true, volumes: false };
+    ? { images: kind('images'), containers, volumes: kind('volumes'), networks }
+    : { images: true, containers: true, volumes: false, networks: true };
 }

@@ -37,7 +37,8 @@ export interface ContainerRecord {
   openStdin: boolean;
   ports: BridgeSection['ports'];
   mounts: ResolvedMount[];
-  network: { mode: 'none' | 'host' | 'bridge'; address?: string; gateway?: string; mac?: string };
+  /** Which networks it is on says its config.json: that may change. */
+  network: { mode: 'none' | 'host' | 'bridge' };
   stopSignal: number;
   stopTimeoutMs: number;
   reuse?: ReuseRecord;

@@ -4,7 +4,8 @@ import type { ContainerControl } from './container-control';
 import type { RunContext } from './context';
 import { listContainers } from './find';
 import { isActive, observe, type SupervisorState } from './state';
-import { readLimits } from './update';
+import { readSpec } from './config-file';
+import { limitsIn } from './update';
 
 export interface RestoreOutcome {
   /** Running again. */
@@ -59,7 +60,7 @@ async function restore(control: ContainerControl, outcome: RestoreOutcome): Prom
 
 /** As Docker's daemon decides when it starts. An end that nobody saw counts as a failure. */
 function shouldStart({ places }: ContainerControl, state: SupervisorState): boolean {
-  const { policy, maxRetries = Infinity } = readLimits(places.config).restart;
+  const { policy, maxRetries = Infinity } = limitsIn(readSpec(places.config)).restart;
   const unseen = isActive(state) || state.exitCode === undefined;
   switch (policy) {
     case 'always':

@@ -24,6 +24,7 @@ import { settleHealthcheck } from './healthcheck-option';
 import { settleIo } from './io-option';
 import { checkSwap, settleLimits } from './limit-options';
 import { settleMounts, settleVolumesFrom } from './mount-options';
+import { settleNetwork } from './network-option';
 import { settleRestart } from './restart-option';
 import { settleUlimits } from './ulimit-options';
 
@@ -64,7 +65,7 @@ export function settleOptions(options: PlainObject): ContainerSettings {
     mounts: settleMounts(options['mounts'], options['tmpfs']),
     volumesFrom: given('volumesFrom', (option, value) => checkArray(option, value, settleVolumesFrom)) ?? [],
     files: given('files', (option, value) => checkArray(option, value, settleFile)) ?? [],
-    network: given('network', settleNetwork) ?? 'bridge',
+    network: settleNetwork(options['network'], options['aliases']),
     dns: given('dns', (option, value) => checkArray(option, value, checkAddress)) ?? [],
     extraHosts: given('extraHosts', settleExtraHosts) ?? {},
     ...settleLimits(options),
@@ -96,7 +97,6 @@ export function settleOptions(options: PlainObject): ContainerSettings {
 
 // What the contract names and a later version brings. Better no container than one that lacks what was asked for.
 const unbuilt: Readonly<Record<string, string>> = {
-  aliases: 'reach the other container by its address',
   hostPorts: "listen on the bridge's address, or use network 'host'",
 };
 
@@ -106,15 +106,12 @@ function refuseUnbuilt(options: PlainObject): void {
       throw notImplemented(`option ${name}`, instead);
     }
   }
-  const { pid, ipc, network } = options;
+  const { pid, ipc } = options;
   if (pid !== undefined) {
     throw notImplemented('option pid', 'every container has a pid namespace of its own');
   }
   if (ipc !== undefined && ipc !== 'private') {
     throw notImplemented('option ipc', "every container has an ipc namespace of its own ('private')");
-  }
-  if (isPlainObject(network) || (typeof network === 'string' && network.startsWith('container:'))) {
-    throw notImplemented('option network with named networks', "use 'bridge', 'host' or 'none'");
   }
 }
 
@@ -133,8 +130,8 @@ function checkTogether(settings: ContainerSettings): void {
       'what removes itself at its end (autoRemove) cannot be started again',
     );
   }
-  if (network !== 'bridge' && (ports.length > 0 || publishAll)) {
-    throw invalidOption('ports', network, "only network 'bridge' publishes ports");
+  if (network.mode !== 'bridge' && (ports.length > 0 || publishAll)) {
+    throw invalidOption('ports', network.mode, 'only a network that is not `host` or `none` publishes ports');
   }
   checkSwap(memoryBytes, memorySwapBytes);
 }
@@ -228,10 +225,6 @@ function settleFile(option: string, value: unknown): FileSetting {
     uid: id('uid', uid),
     gid: id('gid', gid),
   };
-}
-
-function settleNetwork(option: string, value: unknown): ContainerSettings['network'] {
-  return checkChoice(option, value, ['none', 'host', 'bridge']);
 }
 
 function checkAddress(option: string, value: unknown): string {

@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
-
 import { DinghyError, isDinghyError } from '../errors';
 import { type Limits, limitsOf, makeLimits } from '../oci/spec-linux';
 import type { RestartSection, RuntimeSpec } from '../oci/spec-types';
 import { checkOptions, invalidOption } from '../util/checks';
+import { readSpec } from './config-file';
 import type { ContainerControl } from './container-control';
 import { checkSwap, limitOptionNames, type LimitSettings, settleLimits } from './limit-options';
 import type { RestartOption } from './options';
@@ -39,7 +38,7 @@ export async function updateContainer(control: ContainerControl, settings: Updat
       'what removes itself at its end (autoRemove) cannot be started again',
     );
   }
-  const limits = withSwap(settings.limits, readLimits(control.places.config).limits);
+  const limits = withSwap(settings.limits, limitsIn(readSpec(control.places.config)).limits);
   const resources = makeLimits(limits);
   await control.update({
     ...(Object.keys(resources).length > 0 ? { resources } : {}),
@@ -62,14 +61,11 @@ function withSwap(limits: LimitSettings, present: Partial<Limits>): LimitSetting
 }
 
 /** What its config.json says now: update() changes that alone, whoever asks for it. */
-export function readLimits(path: string): { limits: Partial<Limits>; restart: RestartOption } {
-  let spec: RuntimeSpec;
-  try {
-    spec = JSON.parse(readFileSync(path, 'utf8')) as RuntimeSpec;
-  } catch {
-    return { limits: {}, restart: { policy: 'no' } }; // removed meanwhile
-  }
-  return { limits: limitsOf(spec.linux.resources), restart: spec.dinghy.restart ?? { policy: 'no' } };
+export function limitsIn(spec: RuntimeSpec | undefined): { limits: Partial<Limits>; restart: RestartOption } {
+  return {
+    limits: spec ? limitsOf(spec.linux.resources) : {},
+    restart: spec?.dinghy.restart ?? { policy: 'no' },
+  };
 }
 
 /** A limit that the kernel refuses is a bad option: a memory limit below what is in use, a CPU that isn't there. */

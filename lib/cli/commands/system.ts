@@ -21,13 +21,14 @@ export function configure(command: Command, context: Context): void {
     .action(async ({ all, force, volumes }: PruneFlags) => {
       const lines = [
         'all stopped containers',
+        'all networks not used by at least one container',
         ...(volumes ? ['all anonymous volumes not used by at least one container'] : []),
         all ? 'all images without at least one container associated to them' : 'all dangling images',
       ];
       await runPrune(context, 'system prune', {
         force,
         warning: `This will remove:\n${lines.map((line) => `  - ${line}\n`).join('')}`,
-        options: { containers: true, images: all ? 'all' : true, volumes: volumes ?? false },
+        options: { containers: true, networks: true, images: all ? 'all' : true, volumes: volumes ?? false },
       });
     });
   command

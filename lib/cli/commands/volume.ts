@@ -5,7 +5,7 @@ import type { Context } from '../context';
 import { ExitStatus, UsageError } from '../context';
 import { forEach } from '../each';
 import { describe } from '../failure';
-import { collect, parseFilters } from '../filters';
+import { collect, danglingFilter, parseFilters } from '../filters';
 import { keyValues } from '../flag-values';
 import { runPrune } from '../pruning';
 import type { Column, Row } from '../table';
@@ -130,12 +130,8 @@ function settleFilters(values: readonly string[]): { filters: VolumesOptions['fi
     label: 'label',
     name: 'name',
   });
-  const wanted = dangling?.at(-1);
-  if (wanted !== undefined && !['true', 'false', '1', '0'].includes(wanted)) {
-    throw new UsageError(`--filter dangling= is true or false, not "${wanted}"`);
-  }
   return {
-    filters: { ...rest, ...(wanted === undefined ? {} : { dangling: wanted === 'true' || wanted === '1' }) },
+    filters: { ...rest, ...danglingFilter(dangling) },
     ...(driver === undefined ? {} : { drivers: driver }),
   };
 }

@@ -191,3 +191,22 @@ test('disks: shares and limits', async () => {
   });
   expect(await complaintAbout(['--device-write-bps', '/dev/a'])).toMatch('--device-write-bps takes device:rate');
 });
+
+test('networks, one or several, with names and addresses of its own', async () => {
+  const networkOf = async (...flags: string[]) => (await optionsFor([...flags, 'nginx'])).network;
+  expect(await networkOf()).toBeUndefined();
+  expect(await networkOf('--network', 'host')).toBe('host');
+  expect(await networkOf('--net', 'front')).toBe('front');
+  expect(await networkOf('--network', 'front', '--network', 'back')).toEqual({ front: {}, back: {} });
+  expect(await networkOf('--network', 'front', '--ip', '10.1.1.9')).toEqual({ front: { address: '10.1.1.9' } });
+  expect(await networkOf('--network', 'name=front,alias=web,alias=www,ip=10.1.1.9', '--network', 'back')).toEqual({
+    front: { aliases: ['web', 'www'], address: '10.1.1.9' },
+    back: {},
+  });
+  expect((await optionsFor(['--network', 'front', '--network-alias', 'web', 'nginx'])).aliases).toEqual(['web']);
+  expect(await complaintAbout(['--ip', '10.1.1.9'])).toContain('--ip');
+  expect(await complaintAbout(['--network', 'a', '--network', 'b', '--ip', '10.1.1.9'])).toContain('--ip');
+  expect(await complaintAbout(['--network', 'a', '--network', 'a'])).toContain('twice');
+  expect(await complaintAbout(['--network', 'name=a,mac=1'])).toContain('mac=1');
+  expect(await complaintAbout(['--network', 'alias=a'])).toContain('name=');
+});

@@ -6,7 +6,7 @@ function fakeRuntime(): { calls: unknown[]; prune: unknown; verify: unknown } {
     calls,
     prune: async (options: object) => {
       calls.push(options);
-      return { containers: ['c1'], images: ['sha256:1'], volumes: [], networks: [], freedBytes: 1_234_000 };
+      return { containers: ['c1'], images: ['sha256:1'], volumes: [], networks: ['n1'], freedBytes: 1_234_000 };
     },
     verify: async (options: object) => {
       calls.push(options);
@@ -21,11 +21,12 @@ function fakeRuntime(): { calls: unknown[]; prune: unknown; verify: unknown } {
 }
 
 test.each([
-  [['system', 'prune'], { containers: true, images: true, volumes: false }],
-  [['system', 'prune', '-a', '--volumes'], { containers: true, images: 'all', volumes: true }],
+  [['system', 'prune'], { containers: true, networks: true, images: true, volumes: false }],
+  [['system', 'prune', '-a', '--volumes'], { containers: true, networks: true, images: 'all', volumes: true }],
   [['image', 'prune'], { images: true }],
   [['image', 'prune', '-a'], { images: 'all' }],
   [['container', 'prune'], { containers: true }],
+  [['network', 'prune'], { networks: true }],
   [['volume', 'prune'], { volumes: true }],
   [['volume', 'prune', '-a'], { volumes: 'all' }],
 ])('%j asks, and prunes when the answer is yes', async (argv, options) => {
@@ -37,7 +38,9 @@ test.each([
   expect(runtime.calls).toEqual([]);
   const agreed = await runCli(argv, runtime, { input: 'y\n' });
   expect(agreed.status).toBe(0);
-  expect(agreed.stdout).toMatch(/^WARNING! This will remove[^]*\[y\/N\] Deleted Containers:\nc1\n\n/);
+  expect(agreed.stdout).toMatch(
+    /^WARNING! This will remove[^]*\[y\/N\] Deleted Containers:\nc1\n\nDeleted Networks:\nn1\n\n/,
+  );
   expect(agreed.stdout).toMatch(/Deleted Images:\ndeleted: sha256:1\n\nTotal reclaimed space: 1\.23MB\n$/);
   expect((await runCli([...argv, '-f'], runtime)).stdout).not.toContain('WARNING');
   expect(runtime.calls).toEqual([options, options]);

@@ -74,6 +74,41 @@ describe('the claim of a container that is gone', () => {
   });
 });
 
+describe('a given address', () => {
+  const claimGiven = (containerId: string, address: string) =>
+    claimAddress({ ...base(containerId), address, hasVanished: () => false });
+  const base = (containerId: string) => ({
+    folder,
+    subnet: subnet('10.200.0.0/24'),
+    gateway: '10.200.0.9',
+    containerId,
+  });
+
+  test('is claimed, once', () => {
+    expect(claimGiven(id('a'), '10.200.0.77').path).toBe(join(folder, '10.200.0.77'));
+    expect(() => claimGiven(id('b'), '10.200.0.77')).toThrow(
+      expect.objectContaining({
+        code: 'ERR_ADDRESS_IN_USE',
+        message: expect.stringContaining('aaaaaaaaaaaa'),
+        details: { address: '10.200.0.77', container: id('a') },
+      }),
+    );
+  });
+
+  test.each(['10.200.0.0', '10.200.0.255', '10.200.0.9', '10.200.1.1', '10.199.0.7', '1.2.3', ''])(
+    'is refused where it cannot be one: %j',
+    (address) => {
+      expect(() => claimGiven(id('a'), address)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }));
+      expect(readdirSync(folder)).toEqual([]);
+    },
+  );
+});
+
+test('a folder that is gone is told as such', () => {
+  rmSync(folder, { recursive: true });
+  expect(() => claim(id('a'))).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+});
+
 test('the hardware address carries the IPv4 one and is locally administered unicast', () => {
   expect(macOf('10.200.0.2')).toBe('02:d1:0a:c8:00:02');
   expect(macOf('192.168.255.1')).toBe('02:d1:c0:a8:ff:01');

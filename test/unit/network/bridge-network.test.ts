@@ -30,6 +30,11 @@ test('a network is made once and stays the same', () => {
   expect(network.addresses).toBe(join(folder, 'addresses'));
   expect(JSON.parse(readFileSync(join(folder, 'network.json'), 'utf8'))).toEqual({
     version: 1,
+    name: 'bridge',
+    id: network.id,
+    created: network.created,
+    internal: false,
+    labels: {},
     bridge: 'dinghy0',
     subnet: formatSubnet(network.subnet),
     gateway: network.gateway,

@@ -1,5 +1,12 @@
 import { formatSubnet, parseSubnet } from '../../../lib/network/ipv4';
-import { chooseSubnet, gatewayOf, parseRoutes, type Route, readRoutes } from '../../../lib/network/pool';
+import {
+  chooseSmallSubnet,
+  chooseSubnet,
+  gatewayOf,
+  parseRoutes,
+  type Route,
+  readRoutes,
+} from '../../../lib/network/pool';
 
 const table = `Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
@@ -52,4 +59,45 @@ describe('chooseSubnet', () => {
 
 test('the gateway is the first address', () => {
   expect(gatewayOf(parseSubnet('10.200.0.0/16')!)).toBe('10.200.0.1');
+});
+
+describe('chooseSmallSubnet', () => {
+  const choose = (taken: string[], seed = 'a') =>
+    formatSubnet(
+      chooseSmallSubnet(
+        taken.map((text) => parseSubnet(text)!),
+        seed,
+      ),
+    );
+
+  it('takes a /24 of 10.128.0.0/9 that overlaps nothing', () => {
+    const first = choose([]);
+    expect(first).toMatch(/^10\.(1(2[89]|[3-9]\d)|2\d\d)\.\d+\.0\/24$/);
+    const second = choose([first, '192.168.0.0/16']);
+    expect(second).not.toBe(first);
+    expect(choose([first, second])).not.toBe(second);
+    expect(
+      choose([
+        '10.128.0.0/10',
+        '10.192.0.0/11',
+        '10.224.0.0/12',
+        '10.240.0.0/13',
+        '10.248.0.0/14',
+        '10.252.0.0/15',
+        '10.254.0.0/16',
+        '10.255.0.0/17',
+        '10.255.128.0/18',
+        '10.255.192.0/19',
+        '10.255.224.0/20',
+        '10.255.240.0/21',
+        '10.255.248.0/22',
+        '10.255.252.0/23',
+        '10.255.254.0/24',
+      ]),
+    ).toBe('10.255.255.0/24');
+  });
+
+  it('says so when none is left', () => {
+    expect(() => choose(['10.0.0.0/8'])).toThrow(expect.objectContaining({ code: 'ERR_HOST_UNSUPPORTED' }));
+  });
 });

@@ -1,16 +1,20 @@
 import { containerHostname, makeHosts, makeResolvConf } from '../../../lib/run/etc-files';
 import { settleOptions } from '../../../lib/run/settle-options';
 
-const bridge = {
-  mode: 'bridge' as const,
+const endpoint = {
+  network: 'bridge',
+  number: 0,
   bridge: 'dinghy0',
   lock: '/l',
   subnet: '10.9.0.0/16',
   gateway: '10.9.0.1',
   address: '10.9.0.7/16',
   mac: '02:00:00:00:00:01',
-  ports: [],
+  defaultRoute: true,
+  aliases: [],
+  claims: [],
 };
+const bridge = { mode: 'bridge' as const, endpoints: [endpoint], ports: [] };
 
 test('hosts names the container, the host, and what was asked for', () => {
   const settings = settleOptions({ extraHosts: { db: '192.0.2.1', host: 'host-gateway' } });
@@ -20,6 +24,14 @@ test('hosts names the container, the host, and what was asked for', () => {
   expect(hosts).toContain('10.9.0.1\thost.dinghy.internal host.docker.internal\n');
   expect(hosts).toContain('192.0.2.1\tdb\n');
   expect(hosts).toContain('10.9.0.1\thost\n');
+});
+
+test('on several networks the host name has each address, and the host is where the default route leads', () => {
+  const inner = { ...endpoint, number: 0, address: '10.8.0.2/24', gateway: '10.8.0.1', defaultRoute: false };
+  const hosts = makeHosts(settleOptions({}), 'boat', { ...bridge, endpoints: [inner, endpoint] });
+  expect(hosts).toContain('10.8.0.2\tboat\n10.9.0.7\tboat\n');
+  expect(hosts).toContain('10.9.0.1\thost.dinghy.internal host.docker.internal\n');
+  expect(makeHosts(settleOptions({}), 'boat', { ...bridge, endpoints: [inner] })).toContain('10.8.0.1\thost.dinghy');
 });
 
 test('resolv.conf leaves out servers that the container cannot reach, unless it shares the network', () => {

@@ -54,7 +54,19 @@ test.each([
   ['files', [{ path: '/a', content: 'x', source: '/b' }]],
   ['files', [{ path: '/a/../../b', content: 'x' }]],
   ['files', [{ path: '/a', content: 5 }]],
-  ['network', 'nonsense'],
+  ['network', 'two words'],
+  ['network', ''],
+  ['network', '../up'],
+  ['network', 5],
+  ['network', {}],
+  ['network', { host: {} }],
+  ['network', { front: { adress: '10.1.1.1' } }],
+  ['network', { front: { address: '10.1.1.01' } }],
+  ['network', { front: { aliases: ['a b'] } }],
+  ['network', { front: { aliases: ['a\n10.0.0.1'] } }],
+  ['network', { bridge: { address: '10.1.1.1' } }],
+  ['network', Object.fromEntries(Array.from({ length: 37 }, (_unused, index) => [`n${index}`, {}]))],
+  ['aliases', ['x']],
   ['dns', ['example.com']],
   ['extraHosts', { 'a\nb': '1.2.3.4' }],
   ['extraHosts', { a: '1.2.3.4\n5.6.7.8 bank' }],
@@ -91,11 +103,9 @@ test.each([
 });
 
 test.each([
-  ['aliases', ['x']],
   ['hostPorts', [3000]],
   ['pid', 'host'],
   ['ipc', 'host'],
-  ['network', { front: {} }],
   ['network', 'container:abc'],
 ])('says that %s is not there yet, and what to do instead', (option, value) => {
   const { code, message } = refusal({ [option]: value });
@@ -258,4 +268,22 @@ test('devices in all their forms', () => {
 test('ports are only published from the bridge', () => {
   expect(refusal({ network: 'none', ports: [80] }).code).toBe('ERR_INVALID_OPTION');
   expect(refusal({ network: 'host', publishAll: true }).code).toBe('ERR_INVALID_OPTION');
+});
+
+test('networks in all their forms', () => {
+  const networkOf = (network: unknown, aliases?: string[]) => settleOptions({ network, aliases }).network;
+  const on = (...networks: object[]) => ({ mode: 'bridge', networks });
+  expect(networkOf(undefined)).toEqual(on({ network: 'bridge', aliases: [] }));
+  expect(networkOf('default')).toEqual(on({ network: 'bridge', aliases: [] }));
+  expect(networkOf('none')).toEqual({ mode: 'none' });
+  expect(networkOf('host')).toEqual({ mode: 'host' });
+  expect(networkOf('front', ['web', 'web'])).toEqual(on({ network: 'front', aliases: ['web'] }));
+  expect(networkOf({ name: 'front', subnet: '10.1.1.0/24' })).toEqual(on({ network: 'front', aliases: [] }));
+  expect(networkOf({ front: { aliases: ['a'], address: '10.1.1.9' }, bridge: {}, name: {} }, ['b'])).toEqual(
+    on(
+      { network: 'front', aliases: ['a', 'b'], address: '10.1.1.9' },
+      { network: 'bridge', aliases: [] },
+      { network: 'name', aliases: ['b'] },
+    ),
+  );
 });

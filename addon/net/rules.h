@@ -1,0 +1,19 @@
+// The packet rules of one container on one network.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "net/network.h"
+#include "sys/fd.h"
+#include "sys/result.h"
+
+namespace net {
+
+// What `address` sends to anywhere but its bridge leaves with the host's address, and nobody but the bridge's own
+// containers and the host opens a connection to it. On an internal network nothing is forwarded to or from it at all.
+// Holds while the descriptor is open: the table's owner is this socket (kernel 5.12), so a killed supervisor leaves no
+// rule.
+sys::Result<sys::Fd> hold_rules(const Config& config, std::uint32_t address, std::string_view id);
+
+}  // namespace net

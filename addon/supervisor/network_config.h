@@ -1,0 +1,35 @@
+// The network of a container, as config.json has it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "net/network.h"
+#include "sys/json.h"
+
+namespace supervisor {
+
+enum class NetworkMode { kNone, kHost, kBridge };
+
+// The container's place on one network.
+struct Endpoint {
+  std::string network;               // what people call the network
+  net::Config link;                  // the kernel's side of it
+  std::string names;                 // the folder in which its names are told; empty where there are none
+  std::vector<std::string> aliases;  // more names of it there
+  std::vector<std::string> claims;   // the files that hold its addresses
+};
+
+struct NetworkConfig {
+  NetworkMode mode = NetworkMode::kNone;
+  std::vector<Endpoint> endpoints;  // of kBridge
+  std::vector<net::Port> ports;     // of kBridge
+};
+
+// The member `network` of the section `dinghy`.
+NetworkConfig parse_network(sys::JsonReader& reader, const sys::Json* section);
+
+// An entry of its `endpoints`.
+Endpoint parse_endpoint(sys::JsonReader& reader, const sys::Json& entry);
+
+}  // namespace supervisor
