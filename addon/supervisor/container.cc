@@ -75,15 +75,16 @@ Container::Container(Loop& loop, Config config, LogWriter log, Journal journal, 
 }
 
 void Container::start(Done done) {
-  if (phase_ != Phase::kIdle && phase_ != Phase::kWaiting) {
-    const sys::Error failure = sys::error("start", "the container is running already", EALREADY);
-    done(&failure);
+  if (phase_ == Phase::kRunning) {
+    const sys::Error failure = sys::error("start", "the container is paused", EBUSY);
+    done(state_.status == Status::kPaused ? &failure : nullptr);
     return;
   }
+  start_waiters_.push_back(std::move(done));
+  if (phase_ == Phase::kStarting) return;
   restart_.begin();
   state_.restart_count = 0;
   state_.manually_stopped = false;
-  start_done_ = std::move(done);
   launch();
 }
 
@@ -181,11 +182,14 @@ void Container::finish_start() {
   health_.start(init_, cgroup_);
   state_.health = health_.status();
   publish();
-  if (const Done done = std::exchange(start_done_, nullptr)) done(nullptr);
+  for (const Done& waiter : std::exchange(start_waiters_, {})) waiter(nullptr);
   journal_.note("start");
 }
 
-void Container::fail_start(const sys::Error& failure) {
+void Container::fail_start(const sys::Error& reason) {
+  // What init still said is not why.
+  const sys::Error failure =
+      killed_by_us_ ? sys::error("start", "somebody ended it while it was being started", ESRCH) : reason;
   if (init_.pidfd) {
     sys::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
     reap(init_.pidfd);
@@ -194,12 +198,12 @@ void Container::fail_start(const sys::Error& failure) {
   remove_cgroup();
   network_.close();
   config_.spec.namespaces = config_.namespaces_as_written;
-  // Of a restart that somebody stopped nothing is to be told.
-  state_.error = killed_by_us_ && !start_done_ ? "" : failure.step + ": " + describe(failure);
+  // Of a start that somebody stopped there is nothing to tell but to who asked for it.
+  state_.error = killed_by_us_ ? "" : failure.step + ": " + describe(failure);
   // As in Docker what cannot be started is not tried again: it stays as it had ended.
   if (state_.status == Status::kRestarting) state_.status = Status::kStopped;
   publish();
-  if (const Done done = std::exchange(start_done_, nullptr)) done(&failure);
+  for (const Done& waiter : std::exchange(start_waiters_, {})) waiter(&failure);
   settle();
 }
 
@@ -329,6 +333,7 @@ sys::Result<void> Container::resize(uint16_t columns, uint16_t rows) {
 }
 
 sys::Result<void> Container::pause() {
+  if (state_.status == Status::kPaused) return sys::error("pause", "the container is paused already", EBUSY);
   if (state_.status != Status::kRunning) return sys::error("pause", "the container is not running", ESRCH);
   if (cgroup_.empty()) return sys::error("pause", "there is no cgroup on this host to freeze it with", ENOTSUP);
   health_.pause();

@@ -39,8 +39,9 @@ class Container {
   // Who ends it. A host that goes down ends it too, but its policy may start it again after the boot.
   enum class By { kUser, kHost };
 
-  // The program runs (execve has succeeded), or nothing of the attempt is left. One start at a time. While it waits to
-  // be started again it is started now.
+  // The program runs (execve has succeeded), or nothing of the attempt is left. Of one that runs, or is being started,
+  // nothing is started again: as in Docker that is no failure, unless it is paused. While it waits to be started again
+  // it is started now.
   void start(Done done);
   // To PID 1 of the container. SIGKILL and its stop signal end its policy, as in Docker.
   sys::Result<void> send_signal(int number);
@@ -93,7 +94,7 @@ class Container {
   void on_sync();
   sys::Result<void> advance();
   void finish_start();
-  void fail_start(const sys::Error& failure);
+  void fail_start(const sys::Error& reason);
   void on_exit();
   void record_exit(int code, int signal);
   void signal_init(int number);
@@ -119,7 +120,7 @@ class Container {
   jail::Init init_;
   jail::Point next_point_ = jail::Point::kNamespaces;
   Phase phase_ = Phase::kIdle;
-  Done start_done_;
+  std::vector<Done> start_waiters_;
   std::vector<Done> end_waiters_;
   Loop::Timer stop_timer_ = 0;
   RestartPolicy restart_;

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
@@ -99,6 +100,19 @@ std::string random_id() {
   return text;
 }
 
+constexpr int kEndingMs = 200;
+
+// The kernel has many words for a container that is just ending: no memory for a pid in its namespace, a cgroup that is
+// gone, a process killed before it could say why. Its first process tells, at the latest when the others have gone.
+sys::Error unless_ending(const sys::Fd& pidfd, const sys::Error& failure) {
+  if (failure.exit_code != 0) return failure;
+  const bool suspect = failure.err == ENOMEM || failure.err == ECHILD || failure.err == ESRCH ||
+                       failure.err == ENODEV || failure.err == ENOENT;
+  pollfd init{pidfd.get(), POLLIN, 0};
+  if (poll(&init, 1, suspect ? kEndingMs : 0) <= 0) return failure;
+  return sys::error("join", "the container has just ended", ESRCH);
+}
+
 // One process in a running container, and the client that asked for it.
 class Exec {
  public:
@@ -149,13 +163,13 @@ sys::Result<void> Exec::begin(const ExecRequest& request) {
   folders.reserve(target_.cgroup_folders.size());
   for (const sys::Fd& folder : target_.cgroup_folders) folders.push_back(folder.get());
   auto cgroup = jail::Cgroup::create_exec(folders, "exec-" + std::to_string(own_host_pid()));
-  if (!cgroup) return cgroup.take_failure();
+  if (!cgroup) return unless_ending(target_.target.pidfd, cgroup.failure());
   cgroup_ = std::move(*cgroup);
   const jail::Stdio stdio = terminal_ ? jail::Stdio{} : jail::Stdio{0, 1, 2};
   auto init = jail::join(target_.target, request.process, stdio, cgroup_);
   if (!init) {
     leave();
-    return init.take_failure();
+    return unless_ending(target_.target.pidfd, init.failure());
   }
   init_ = std::move(*init);
   return loop_.watch(init_.sync.get(), EPOLLIN, [this](uint32_t) { on_sync(); });
@@ -218,7 +232,7 @@ void Exec::fail(const sys::Error& failure) {
     waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(init_.pidfd.get()), &exit_, WEXITED | __WALL);
   }
   leave();
-  client_->reply_error(id_, failure);
+  client_->reply_error(id_, unless_ending(target_.target.pidfd, failure));
   loop_.stop(1);
 }
 

@@ -93,8 +93,9 @@ void Server::on_frame(Connection& connection, const Frame& frame) {
 
 void Server::on_request(Connection& connection, const Request& request) {
   const std::string& op = request.op;
-  if (removing_ && op != "remove" && op != "state") {
-    connection.reply_error(request.id, sys::error(op, "the container is being removed", ESRCH));
+  // Its end is still told, to whoever asks for that.
+  if (removing_ && op != "remove" && op != "state" && op != "subscribe") {
+    connection.reply_error(request.id, sys::error(op, "the container is being removed", EIDRM));
     return;
   }
   if (op == "start") return handle_start(connection, request.id);
@@ -203,7 +204,7 @@ void Server::handle_subscribe(Connection& connection, const Request& request) {
   connection.wants_log = connection.wants_log || reader.flag(&request.document, "log");
   JsonText json;
   json.put_raw("state", state_json(container_->state())).put("logSize", container_->log_size());
-  connection.reply(request.id, json.text());
+  connection.reply(request.id, json.put("removing", removing_).text());
 }
 
 void Server::handle_attach(Connection& connection, const Request& request) {

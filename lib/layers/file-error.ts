@@ -21,6 +21,9 @@ export function fileError({ step, errno, message, path }: ProtocolError, doing: 
 
 function codeOf(step: string, errno: number): ErrorCode {
   const name = errno > 0 ? errnoName(errno) : undefined;
+  if (name === 'EIDRM') {
+    return 'ERR_CONTAINER_NOT_FOUND'; // it is being removed
+  }
   // It ended this very moment: whoever asks again finds it so.
   if (step === 'join' || step === 'connect' || (step === 'setns' && name === 'ESRCH')) {
     return 'ERR_CONTAINER_NOT_RUNNING';

@@ -52,6 +52,7 @@ export class ControlConnection {
   readonly #pending = new Map<number, Pending>();
   readonly #onEvent: (event: ControlEvent) => void;
   readonly #closed: Promise<void>;
+  #greeted: { resolve: () => void; reject: (error: unknown) => void } | undefined;
   #ended = false;
   #nextId = 1;
   #retained = 0;
@@ -88,7 +89,11 @@ export class ControlConnection {
     return { control, replies };
   }
 
-  /** @throws the Node error of connect: ENOENT and ECONNREFUSED mean that nobody serves the socket */
+  /**
+   * The binary has taken this connection: it answered the hello. One that is about to end takes none, though its socket still
+   * accepts.
+   * @throws the Node error of connect: ENOENT, ECONNREFUSED and ECONNRESET mean that nobody serves the socket
+   */
   static async connect(path: string, options: ControlOptions = {}): Promise<ControlConnection> {
     const socket = createConnection({ path });
     await new Promise<void>((resolve, reject) => {
@@ -97,7 +102,9 @@ export class ControlConnection {
     });
     socket.removeAllListeners('error');
     const control = new ControlConnection(socket, options.onEvent);
+    const greeted = control.#greeting();
     socket.write(new Opening(options).bytes);
+    await greeted;
     return control;
   }
 
@@ -152,6 +159,17 @@ export class ControlConnection {
     this.#fail();
   }
 
+  async #greeting(): Promise<void> {
+    const release = this.retain();
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#greeted = { resolve, reject };
+      });
+    } finally {
+      release();
+    }
+  }
+
   async #reply(id: number): Promise<Reply> {
     const release = this.retain();
     try {
@@ -178,7 +196,9 @@ export class ControlConnection {
   }
 
   #dispatch({ type, payload }: Frame): void {
-    if (type === frameTypes.reply) {
+    if (type === frameTypes.serverHello) {
+      this.#greeted?.resolve();
+    } else if (type === frameTypes.reply) {
       const reply = JSON.parse(payload.toString()) as Reply;
       const pending = this.#pending.get(reply.id);
       this.#pending.delete(reply.id);
@@ -190,6 +210,7 @@ export class ControlConnection {
 
   #fail(): void {
     this.#ended = true;
+    this.#greeted?.reject(Object.assign(new Error('nobody answered the hello'), { code: 'ECONNRESET' }));
     for (const { reject } of this.#pending.values()) {
       reject(connectionLost('request'));
     }

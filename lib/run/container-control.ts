@@ -23,6 +23,15 @@ import { anonymousFolders } from './volume-store';
 /** How long a supervisor may take from getting the lock to serving its socket, or from its last answer to letting go of it. */
 const handoverMs = 5000;
 
+/** What a call may stumble over when its container, its supervisor and its files go away under it. */
+const removalCodes = new Set([
+  'ERR_SUPERVISOR',
+  'ERR_CONTAINER_NOT_RUNNING',
+  'ERR_CONTAINER_START',
+  'ERR_ARCHIVE',
+  'ENOENT',
+]);
+
 /**
  * The verbs of one container: through its supervisor while there is one, on the files it left when there's none. An owned one
  * has a lifeline here: the connection whose end is the container's.
@@ -171,14 +180,14 @@ export class ContainerControl {
       await link.request(`cannot ${op} container ${this.record.name}`, op);
     });
     if (!found) {
-      throw this.notRunning();
+      throw paused ? this.notRunning() : this.#notPaused();
     }
   }
 
   async remove({ force = false, volumes = false }: RemoveOptions): Promise<void> {
     const found = await this.#withLink(async (link) => {
       const state = await link.subscribe();
-      if (!force && isActive(state)) {
+      if (!force && isActive(state) && !link.isRemoving) {
         throw this.#running();
       }
       const reply = await link.control.request('remove', { force });
@@ -201,14 +210,13 @@ export class ContainerControl {
   /** This process holds one that another made; false when it ends already, or nobody serves it. */
   async hold(): Promise<boolean> {
     const link = await SupervisorLink.connect(this.places, { hold: true });
-    try {
-      await link?.subscribe();
-    } catch {
+    await link?.subscribe().catch(() => undefined);
+    if (!link?.state || link.isRemoving) {
       link?.close();
       return false;
     }
     this.#lifeline = link;
-    return link !== undefined;
+    return true;
   }
 
   /** What was made here is gone: it undoes a creation. A shared one is let go, unless `forAll`. */
@@ -274,6 +282,26 @@ export class ContainerControl {
     }
   }
 
+  /**
+   * What fails because the container is removed meanwhile says so, whatever it stumbled over.
+   * @throws what `work` throws, or ERR_CONTAINER_NOT_FOUND
+   */
+  async whileThere<Value>(work: () => Promise<Value>): Promise<Value> {
+    try {
+      return await work();
+    } catch (error) {
+      throw this.toldGone(error);
+    }
+  }
+
+  /** The error, or ERR_CONTAINER_NOT_FOUND where it came of the container's removal. */
+  toldGone(error: unknown): unknown {
+    const { code } = error as { code?: string };
+    return code !== undefined && removalCodes.has(code) && !existsSync(this.places.record)
+      ? this.notFound(error)
+      : error;
+  }
+
   notRunning(): DinghyError {
     if (!existsSync(this.places.record)) {
       return this.notFound();
@@ -294,10 +322,19 @@ export class ContainerControl {
     });
   }
 
-  notFound(): DinghyError {
+  notFound(cause?: unknown): DinghyError {
     return new DinghyError({
       code: 'ERR_CONTAINER_NOT_FOUND',
       message: `container ${this.record.name} does not exist any more: it was removed`,
+      details: { container: this.record.id },
+      cause,
+    });
+  }
+
+  #notPaused(): DinghyError {
+    return new DinghyError({
+      code: 'ERR_CONTAINER_NOT_PAUSED',
+      message: `container ${this.record.name} is not paused, it does not even run: start it instead`,
       details: { container: this.record.id },
     });
   }

@@ -36,10 +36,10 @@ import { JoinedProcess } from './joined-process';
 import type { LogEntry, LogOptions } from './log-entry';
 import { isRunning, readLogs, settleLogs } from './logs';
 import type { ExecOptions, SpawnOptions } from './options';
-import { publishedPort } from './ports';
+import { portOf } from './ports';
 import type { TopProcess } from './proc-stat';
 import { checkName, checkSignalName } from './settle-options';
-import { observe, type PortBinding } from './state';
+import type { PortBinding } from './state';
 import { type ContainerStats, statsOnce, type StatsSettings, streamStats } from './stats';
 import { topContainer } from './top';
 import { refusedLimit, settleUpdate, updateContainer } from './update';
@@ -70,49 +70,53 @@ export class LiveContainer implements ContainerHandle {
   }
 
   async start(): Promise<void> {
-    await this.control.start();
+    await this.#there(() => this.control.start());
   }
 
   async stop(options: StopOptions): Promise<void> {
-    await this.control.stop(settleStop('stop', options));
+    const settings = settleStop('stop', options);
+    await this.#there(() => this.control.stop(settings));
   }
 
   async kill(signalName: string): Promise<void> {
     checkSignalName('signal', signalName);
-    await this.control.kill(signalName);
+    await this.#there(() => this.control.kill(signalName));
   }
 
   async restart(options: StopOptions): Promise<void> {
-    await this.control.restart(settleStop('restart', options));
+    const settings = settleStop('restart', options);
+    await this.#there(() => this.control.restart(settings));
   }
 
   async update(options: UpdateOptions): Promise<void> {
     const settings = settleUpdate(options);
     try {
-      await updateContainer(this.control, settings);
+      await this.#there(() => updateContainer(this.control, settings));
     } catch (error) {
       throw refusedLimit(error);
     }
   }
 
   async pause(): Promise<void> {
-    await this.control.setPaused(true);
+    await this.#there(() => this.control.setPaused(true));
   }
 
   async unpause(): Promise<void> {
-    await this.control.setPaused(false);
+    await this.#there(() => this.control.setPaused(false));
   }
 
   async remove(options: RemoveOptions): Promise<void> {
     const { force, volumes } = checkOptions('remove', options, ['force', 'volumes']);
-    await this.control.remove({
+    const settings = {
       force: force === undefined ? false : checkBoolean('force', force),
       volumes: volumes === undefined ? false : checkBoolean('volumes', volumes),
-    });
+    };
+    await this.#there(() => this.control.remove(settings));
   }
 
   async rename(name: string): Promise<void> {
-    await this.control.rename(checkName('name', name));
+    const checked = checkName('name', name);
+    await this.#there(() => this.control.rename(checked));
   }
 
   async close(): Promise<void> {
@@ -121,10 +125,11 @@ export class LiveContainer implements ContainerHandle {
 
   async wait(options: WaitOptions): Promise<WaitResult> {
     const { condition, signal } = checkOptions('wait', options, ['condition', 'signal']);
-    return this.control.wait({
+    const settings = {
       ...(condition === undefined ? {} : { condition: checkChoice('condition', condition, waitConditions) }),
       ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
-    });
+    };
+    return this.#there(() => this.control.wait(settings));
   }
 
   async inspect(): Promise<ContainerInspect> {
@@ -135,13 +140,13 @@ export class LiveContainer implements ContainerHandle {
     const settings = settleSpawn(argv, options, execOptionNames);
     const collect = settleCollect(options as Record<string, unknown>);
     this.#assertRunning();
-    return execInContainer(this.control.places, settings, collect);
+    return this.#there(() => execInContainer(this.control.places, settings, collect));
   }
 
   async spawn(argv: readonly string[], options: SpawnOptions): Promise<Attachment> {
     const settings = settleSpawn(argv, options);
     this.#assertRunning();
-    const child = await JoinedProcess.start(this.control.places, settings);
+    const child = await this.#there(() => JoinedProcess.start(this.control.places, settings));
     const deadline = armDeadline(settings);
     deadline.onFired(() => child.abandon());
     void child.ended.then(() => deadline.disarm());
@@ -150,10 +155,11 @@ export class LiveContainer implements ContainerHandle {
 
   async attach(options: AttachOptions): Promise<Attachment> {
     const { stdin, signal } = checkOptions('attach', options, ['stdin', 'signal']);
-    return LogAttachment.open(this.control, {
+    const settings = {
       ...(stdin === undefined ? {} : { stdin: checkBoolean('stdin', stdin) }),
       ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
-    });
+    };
+    return this.#there(() => LogAttachment.open(this.control, settings));
   }
 
   logs(options: LogOptions): AsyncIterable<LogEntry<string | Buffer>> {
@@ -167,16 +173,17 @@ export class LiveContainer implements ContainerHandle {
   }
 
   async waitFor(conditions: readonly WaitCondition[], options: WaitForOptions): Promise<void> {
-    await waitForConditions(this.control, settleConditions('conditions', conditions), options);
+    const checks = settleConditions('conditions', conditions);
+    await this.#there(() => waitForConditions(this.control, checks, options));
   }
 
   async port(port: number | string): Promise<PortBinding> {
-    const { state } = observe(this.control.places);
-    return publishedPort(this.name, state?.ports ?? [], port);
+    return portOf(this.control, port);
   }
 
   async stats(options: object): Promise<ContainerStats> {
-    return statsOnce(this.control, settleStats(options).signal);
+    const { signal } = settleStats(options);
+    return this.#there(() => statsOnce(this.control, signal));
   }
 
   streamStats(options: object): AsyncIterable<ContainerStats> {
@@ -189,39 +196,50 @@ export class LiveContainer implements ContainerHandle {
   }
 
   async top(): Promise<TopProcess[]> {
-    return topContainer(this.control);
+    return this.#there(() => topContainer(this.control));
   }
 
   async diff(options: DiffOptions): Promise<DiffEntry[]> {
     const { signal } = checkOptions('diff', options, ['signal']);
-    return diffContainer(this.control, signal === undefined ? {} : { signal: checkSignal('signal', signal) });
+    const settings = signal === undefined ? {} : { signal: checkSignal('signal', signal) };
+    return this.#there(() => diffContainer(this.control, settings));
   }
 
   async copyTo(source: string, destination: string, options: CopyOptions): Promise<CopyResult> {
     const settings = settleCopy('copyTo', options);
     const from = hostSource('source', source);
-    return copyToContainer(this.control, from, containerPath('destination', destination), settings);
+    const to = containerPath('destination', destination);
+    return this.#there(() => copyToContainer(this.control, from, to, settings));
   }
 
   async copyFrom(source: string, destination: string, options: CopyOptions): Promise<CopyResult> {
     const settings = settleCopy('copyFrom', options);
     const from = containerSource('source', source);
-    return copyFromContainer(this.control, from, hostPath('destination', destination), settings);
+    const to = hostPath('destination', destination);
+    return this.#there(() => copyFromContainer(this.control, from, to, settings));
   }
 
   async archive(path: string, options: ArchiveOptions): Promise<Readable> {
     const settings = settleCopy('archive', options, ['followLinks', 'signal']);
-    return archivePath(this.control, containerSource('path', path), settings);
+    const from = containerSource('path', path);
+    return this.#there(() => archivePath(this.control, from, settings));
   }
 
   async extract(path: string, tar: NodeJS.ReadableStream, options: ExtractOptions): Promise<void> {
     const { signal } = settleCopy('extract', options, ['signal']);
-    await extractArchive(this.control, containerPath('path', path), bytesOf('tar', tar), signal);
+    const to = containerPath('path', path);
+    const bytes = bytesOf('tar', tar);
+    await this.#there(() => extractArchive(this.control, to, bytes, signal));
   }
 
   async export(options: ExportOptions): Promise<Readable> {
     const { signal } = checkOptions('export', options, ['signal']);
-    return exportContainer(this.control, signal === undefined ? {} : { signal: checkSignal('signal', signal) });
+    const settings = signal === undefined ? {} : { signal: checkSignal('signal', signal) };
+    return this.#there(() => exportContainer(this.control, settings));
+  }
+
+  #there<Value>(work: () => Promise<Value>): Promise<Value> {
+    return this.control.whileThere(work);
   }
 
   #assertRunning(): void {

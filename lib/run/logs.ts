@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+
 import { onAbort, throwIfAborted } from '../util/abort';
 import { checkBoolean, checkChoice, checkInteger, checkOptions, checkSignal, checkTime } from '../util/checks';
 import type { ContainerControl } from './container-control';
@@ -49,6 +51,9 @@ export async function* readLogs(
 ): AsyncGenerator<LogEntry<string | Buffer>> {
   const { signal, follow, streams, tail, sinceMs = -Infinity, untilMs = Infinity } = settings;
   throwIfAborted(signal);
+  if (!existsSync(control.places.record)) {
+    throw control.notFound();
+  }
   const lines = new LineMaker(settings.encoding);
   // The clock may have been set back meanwhile: what comes after a line that is too late may not be.
   const isWanted = ({ time }: LogEntry<string | Buffer>): boolean =>

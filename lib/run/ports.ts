@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs';
+
 import { DinghyError } from '../errors';
+import type { ContainerControl } from './container-control';
 import { parsePortNumber, type PortNumber } from './listening';
-import type { PortBinding } from './state';
+import { isActive, observe, type PortBinding } from './state';
 
 /** The binding of a published port; one on IPv4 goes before one on IPv6. */
 export function findBinding(bindings: readonly PortBinding[], wanted: PortNumber): PortBinding | undefined {
@@ -30,4 +33,21 @@ export function publishedPort(name: string, bindings: readonly PortBinding[], po
     });
   }
   return { ...binding, hostAddress: reachableHost(binding) };
+}
+
+/**
+ * Where a container's published port is reached, while it runs or is about to be started again.
+ * @throws ERR_PORT_NOT_PUBLISHED · ERR_CONTAINER_NOT_RUNNING · ERR_CONTAINER_NOT_FOUND · ERR_INVALID_OPTION
+ */
+export function portOf(control: ContainerControl, port: number | string): PortBinding {
+  const { places, record } = control;
+  if (!existsSync(places.record)) {
+    throw control.notFound();
+  }
+  const { alive, state } = observe(places);
+  if (alive && state && isActive(state)) {
+    return publishedPort(record.name, state.ports, port);
+  }
+  publishedPort(record.name, record.ports, port);
+  throw control.notRunning();
 }

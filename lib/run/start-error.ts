@@ -41,9 +41,25 @@ function errorCode(error: ProtocolError, cause: string | undefined): ErrorCode {
   if (error.step === 'bind port' && cause === 'EADDRINUSE') {
     return 'ERR_PORT_IN_USE';
   }
-  if (cause === 'ESRCH' || error.step === 'join') {
-    return 'ERR_CONTAINER_NOT_RUNNING';
+  return stateCode(error, cause) ?? startCode(error, cause);
+}
+
+/** What a container in another state could do. */
+function stateCode({ step }: ProtocolError, cause: string | undefined): ErrorCode | undefined {
+  if (cause === 'EIDRM') {
+    return 'ERR_CONTAINER_NOT_FOUND'; // it is being removed
   }
+  if (cause === 'EBUSY' && (step === 'start' || step === 'pause' || step === 'join')) {
+    return 'ERR_CONTAINER_PAUSED';
+  }
+  if (step === 'unpause' && cause === 'EINVAL') {
+    return 'ERR_CONTAINER_NOT_PAUSED';
+  }
+  // Nobody listens for whoever wants to join it.
+  return cause === 'ESRCH' || step === 'join' || step === 'connect' ? 'ERR_CONTAINER_NOT_RUNNING' : undefined;
+}
+
+function startCode(error: ProtocolError, cause: string | undefined): ErrorCode {
   return isHostFault(error, cause) ? 'ERR_HOST_UNSUPPORTED' : 'ERR_CONTAINER_START';
 }
 
@@ -68,6 +84,8 @@ function cure(code: ErrorCode, error: ProtocolError): string {
       return ' (the name is looked up in the PATH of the container)';
     case 'ERR_HOST_UNSUPPORTED':
       return eaccesHint(error);
+    case 'ERR_CONTAINER_PAUSED':
+      return ' (unpause it first)';
     default:
       return '';
   }

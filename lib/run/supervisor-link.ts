@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 
 import { flock } from '../native/binding';
 import { type ControlEvent, ControlConnection } from '../native/control';
@@ -33,6 +33,7 @@ export class SupervisorLink {
   #state: SupervisorState | undefined;
   #version = 0;
   #stateEvents = 0;
+  #isRemoving = false;
   #wakers = new Set<() => void>();
 
   private constructor(connect: (onEvent: (event: ControlEvent) => void) => ControlConnection) {
@@ -101,6 +102,11 @@ export class SupervisorLink {
     return this.control.isClosed;
   }
 
+  /** As the answer to `subscribe` said: it ends now, if it has not, and everything of it goes. */
+  get isRemoving(): boolean {
+    return this.#isRemoving;
+  }
+
   /** @throws what the supervisor says, as a typed error; ERR_SUPERVISOR when it ended first */
   async request(doing: string, op: string, fields: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
     return checkReply(doing, await this.control.request(op, fields));
@@ -114,6 +120,7 @@ export class SupervisorLink {
   async #follow(asked: Promise<Reply>): Promise<SupervisorState> {
     const before = this.#stateEvents;
     const reply = checkReply('cannot follow the container', await asked);
+    this.#isRemoving = reply['removing'] === true;
     // An event may have come in the same chunk as the answer, and been dispatched before this went on: it is the newer one.
     if (this.#stateEvents === before || !this.#state) {
       this.#state = reply['state'] as SupervisorState;
@@ -179,7 +186,8 @@ export function takeLock(path: string): number | undefined {
     }
     throw error;
   }
-  if (flock(fd, 'exclusive')) {
+  // Who had it may have removed the container: then this is the lock of nothing.
+  if (flock(fd, 'exclusive') && fstatSync(fd).nlink > 0) {
     return fd;
   }
   closeSync(fd);

@@ -9,7 +9,7 @@ import { checkArgv, settleSpawn } from './exec-options';
 import type { WaitForOptions } from './handle';
 import { waitUntilHealthy } from './health';
 import { isListening, parsePortNumber, type PortNumber } from './listening';
-import { readLogs, readLogTail, settleLogs } from './logs';
+import { isRunning, readLogs, readLogTail, settleLogs } from './logs';
 import { findBinding, reachableHost } from './ports';
 import { isActive, observe } from './state';
 
@@ -175,7 +175,19 @@ function execCheck(argv: string[]): Check {
   return poll(async (control, signal) => {
     const settings = settleSpawn(argv, { signal });
     const collect = { encoding: 'utf8', maxOutputBytes: 4096, check: false } as const;
-    return (await execInContainer(control.places, settings, collect)).exitCode === 0;
+    if (!isRunning(control)) {
+      return false;
+    }
+    try {
+      return (await execInContainer(control.places, settings, collect)).exitCode === 0;
+    } catch (error) {
+      // It has ended meanwhile, which is the other racer's to tell, or stands still.
+      const { code } = error as DinghyError;
+      if (code === 'ERR_CONTAINER_NOT_RUNNING' || code === 'ERR_CONTAINER_PAUSED') {
+        return false;
+      }
+      throw error;
+    }
   });
 }
 

@@ -49,7 +49,8 @@ describe('a container', () => {
       expect(isAlive(pid)).toBe(false);
       const record = JSON.parse(readFileSync(join(container.folder, 'state.json'), 'utf8')) as object;
       expect(record).toMatchObject({ id: container.id, status: 'stopped', exitCode: 3 });
-      expect(existsSync(`/sys/fs/cgroup/unified${container.cgroupsPath}`)).toBe(false);
+      // Taken down after the end was told.
+      await until('its cgroup is gone', () => !existsSync(`/sys/fs/cgroup/unified${container.cgroupsPath}`));
     });
   });
 
@@ -125,10 +126,23 @@ describe('a container', () => {
     });
   });
 
-  test('cannot be started twice at once', async () => {
+  test('is started once, however many ask for it', async () => {
     await withContainer({ args: ['sleep', '100'] }, async (container) => {
       const replies = await Promise.all([container.request('start'), container.request('start')]);
-      expect(replies.map((reply) => reply.ok)).toEqual([true, false]);
+      replies.push(await container.request('start'));
+      const { pid } = await container.reached('running');
+      expect(replies.map((reply) => reply.ok && reply['pid'])).toEqual([pid, pid, pid]);
+      expect(await container.request('state')).toMatchObject({ state: { runs: 1 } });
+    });
+  });
+
+  test('ended while it is being started: whoever started it is told so, and nothing is left of it', async () => {
+    await withContainer({ args: ['sleep', '100'] }, async (container) => {
+      const [started, stopped] = await Promise.all([container.request('start'), container.request('stop')]);
+      expect(started).toMatchObject({ ok: false, error: { step: 'start', errno: 3 } });
+      expect(stopped).toMatchObject({ ok: true });
+      expect(await container.request('state')).toMatchObject({ state: { status: 'created', pid: 0 } });
+      expect(await container.request('start')).toMatchObject({ ok: true });
     });
   });
 

@@ -10,11 +10,14 @@ const path = join(folder, 'ctl');
 let server: Server;
 let peer: Promise<Socket>;
 const sockets: Socket[] = [];
+let answersHello = true;
 
 beforeEach(async () => {
+  answersHello = true;
   peer = new Promise((resolve) => {
     server = createServer((socket) => {
       sockets.push(socket);
+      if (answersHello) socket.write(encodeFrame(frameTypes.serverHello, { version: 1 }));
       resolve(socket);
     });
   });
@@ -75,4 +78,11 @@ test('what is not the protocol ends the connection', async () => {
 
 test('nobody there: the error of connect', async () => {
   await expect(ControlConnection.connect(join(folder, 'nobody'))).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+test('one that ends before it has answered the hello has not been there', async () => {
+  answersHello = false;
+  const connecting = ControlConnection.connect(path);
+  (await peer).destroy();
+  await expect(connecting).rejects.toMatchObject({ code: 'ECONNRESET' });
 });

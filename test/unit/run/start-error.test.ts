@@ -14,6 +14,12 @@ test.each([
   [{ step: 'cgroup memory', errno: 0, message: 'no hierarchy has memory' }, 'ERR_HOST_UNSUPPORTED', 125, undefined],
   [{ step: 'cgroup controller memory', errno: 95, message: 'not ours' }, 'ERR_HOST_UNSUPPORTED', 125, 'ENOTSUP'],
   [{ step: 'signal', errno: 3, message: 'gone' }, 'ERR_CONTAINER_NOT_RUNNING', undefined, 'ESRCH'],
+  [{ step: 'connect', errno: 111, message: 'refused' }, 'ERR_CONTAINER_NOT_RUNNING', undefined, 'ECONNREFUSED'],
+  [{ step: 'exec', errno: 43, message: 'is being removed' }, 'ERR_CONTAINER_NOT_FOUND', undefined, 'EIDRM'],
+  [{ step: 'pause', errno: 16, message: 'paused already' }, 'ERR_CONTAINER_PAUSED', undefined, 'EBUSY'],
+  [{ step: 'join', errno: 16, message: 'paused' }, 'ERR_CONTAINER_PAUSED', undefined, 'EBUSY'],
+  [{ step: 'mount /mnt', errno: 16, message: 'busy' }, 'ERR_CONTAINER_START', 125, 'EBUSY'],
+  [{ step: 'unpause', errno: 22, message: 'not paused' }, 'ERR_CONTAINER_NOT_PAUSED', undefined, 'EINVAL'],
   [{ step: 'mount /data', errno: 2, message: 'no source' }, 'ERR_CONTAINER_START', 125, 'ENOENT'],
 ])('%j is %s', (error, code, exitCode, cause) => {
   const made = startError('cannot start container web', error);
