@@ -1,5 +1,5 @@
-// How long a container takes from Node to its exit (/bin/true, no network), beside child_process.spawn('/bin/true') and
-// `docker run --rm --network none`, in one run, taking turns: the machine's moods then hit all of them.
+// How long a container takes from Node to its exit (/bin/true, without a network; with the bridge and a published port), beside
+// child_process.spawn('/bin/true') and `docker run --rm --network none`, in one run, taking turns: the machine's moods then hit all of them.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -16,8 +16,8 @@ const image = 'busybox:1';
 
 const dockerTrue = ['run', '--rm', '--network', 'none', 'bench:1', '/bin/true'];
 
-async function container(runtime: Runtime): Promise<void> {
-  const made = await runtime.run(image, { network: 'none', command: ['/bin/true'] });
+async function container(runtime: Runtime, options: object): Promise<void> {
+  const made = await runtime.run(image, { ...options, command: ['/bin/true'] });
   const { exitCode } = await made.wait();
   if (exitCode !== 0) throw new Error(`/bin/true ended with ${exitCode}`);
   // Not in the time of the start, yet it must be done before the next one: a removal in the background would disturb it.
@@ -41,15 +41,23 @@ async function main(): Promise<void> {
     console.log(`docker is left out: ${error.message}`);
     return undefined;
   });
-  const times = { spawn: [] as number[], dinghy: [] as number[], removal: [] as number[], docker: [] as number[] };
+  const times = {
+    spawn: [] as number[],
+    dinghy: [] as number[],
+    removal: [] as number[],
+    published: [] as number[],
+    docker: [] as number[],
+  };
   try {
     const { runtime } = place;
     await runtime.pull(image);
     await docker?.load(place.images['busybox']!, 'bench:1');
     for (let round = -5; round < rounds; round++) {
       const spawned = await timed(child);
-      const started = await timed(() => container(runtime));
+      const started = await timed(() => container(runtime, { network: 'none' }));
       const removed = await timed(() => pendingRemoval());
+      const published = await timed(() => container(runtime, { ports: [80] }));
+      await pendingRemoval();
       const dockered =
         docker && round >= 0 && round < dockerRounds ? await timed(() => docker.run(...dockerTrue)) : undefined;
       // The first rounds warm the caches of all of them.
@@ -57,6 +65,7 @@ async function main(): Promise<void> {
       times.spawn.push(spawned);
       times.dinghy.push(started);
       times.removal.push(removed);
+      times.published.push(published);
       if (dockered !== undefined) times.docker.push(dockered);
     }
   } finally {
@@ -68,6 +77,7 @@ async function main(): Promise<void> {
     [
       ["child_process.spawn('/bin/true')", times.spawn],
       ['dinghy: run and wait for the exit', times.dinghy],
+      ['dinghy: with a bridge and a port', times.published],
       ['dinghy: remove afterwards', times.removal],
       ['docker run --rm --network none', times.docker],
     ],

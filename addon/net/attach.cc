@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "net/bridge.h"
+#include "net/direct_ports.h"
 #include "net/forwarding.h"
 #include "net/links.h"
 #include "net/namespace.h"
@@ -164,16 +165,23 @@ sys::Result<std::string> attach_link(const Config& config, std::string_view id, 
   return name;
 }
 
-sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id) {
+sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id, const std::vector<Port>& bound) {
   auto addresses = parse_addresses(config);
   if (!addresses) return addresses.take_failure();
-  return hold_rules(config, addresses->container.address, id);
+  const std::uint32_t address = addresses->container.address;
+  if (!has_direct_ports(bound) || !allow_loopback_source(config.bridge)) {
+    return hold_rules(config, address, id, {});
+  }
+  auto rules = hold_rules(config, address, id, bound);
+  // A kernel without nft_fib: the forwarder serves the host's clients too.
+  if (!rules && rules.failure().err == ENOENT) return hold_rules(config, address, id, {});
+  return rules;
 }
 
-sys::Result<Attachment> attach(const Config& config, std::string_view id, int netns) {
+sys::Result<Attachment> attach(const Config& config, std::string_view id, int netns, const std::vector<Port>& bound) {
   auto link = attach_link(config, id, netns);
   if (!link) return link.take_failure();
-  auto rules = add_rules(config, id);
+  auto rules = add_rules(config, id, bound);
   if (!rules) {
     (void)detach(config, id);
     return rules.take_failure();

@@ -66,15 +66,17 @@ struct Attachment {
 
 // The namespace `netns` (a descriptor of /proc/<pid>/ns/net) has lo and eth<number> up, with the address and, if it is
 // to be, the default route; the other end is a port of the bridge, which exists and is up; what the container sends to
-// the world is masqueraded. After a failure nothing of it remains. Needs CAP_NET_ADMIN, and CAP_SYS_ADMIN for a brief
-// setns: the caller has one thread.
-sys::Result<Attachment> attach(const Config& config, std::string_view id, int netns);
+// the world is masqueraded; TCP connections of the host's own programs to the `bound` ports go to the container without
+// a forwarder, where the kernel can do that. After a failure nothing of it remains. Needs CAP_NET_ADMIN, and
+// CAP_SYS_ADMIN for a brief setns: the caller has one thread.
+sys::Result<Attachment> attach(const Config& config, std::string_view id, int netns,
+                               const std::vector<Port>& bound = {});
 
 // The two halves of attach(): the veth alone (its host name is returned), and the rules alone. The first rules of a
 // host cost 3 ms (the kernel patches its hooks in), which a caller may spend while init mounts its root. Before init
 // runs anything of the container, both must be there.
 sys::Result<std::string> attach_link(const Config& config, std::string_view id, int netns);
-sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id);
+sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id, const std::vector<Port>& bound = {});
 
 // The veth is gone, and if it was the bridge's last port, the bridge too, and net.ipv4.ip_forward is what it was before
 // the first bridge. Idempotent. The rules go when Attachment::rules is closed.

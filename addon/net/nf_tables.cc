@@ -4,6 +4,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 
 #include <array>
@@ -50,11 +51,28 @@ void RuleTransaction::match_address(std::uint32_t offset, std::uint32_t address)
   compare(NFT_CMP_EQ, &address, sizeof address);
 }
 
+void RuleTransaction::match_network(std::uint32_t offset, std::uint32_t network, std::uint32_t mask_bits) {
+  load(NFT_PAYLOAD_NETWORK_HEADER, offset, sizeof network);
+  mask(mask_bits);
+  compare(NFT_CMP_EQ, &network, sizeof network);
+}
+
+void RuleTransaction::match_local_destination() {
+  Marks marks = begin_expression("fib");
+  big_endian(NFTA_FIB_DREG, NFT_REG_1);
+  big_endian(NFTA_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+  big_endian(NFTA_FIB_FLAGS, NFTA_FIB_F_DADDR);
+  end_expression(marks);
+  const std::uint32_t local = RTN_LOCAL;
+  compare(NFT_CMP_EQ, &local, sizeof local);
+}
+
+void RuleTransaction::match_interface(nft_meta_keys key, std::string_view name) {
+  compare_interface(NFT_CMP_EQ, key, name);
+}
+
 void RuleTransaction::match_other_interface(nft_meta_keys key, std::string_view name) {
-  load(key);
-  std::array<char, IFNAMSIZ> padded{};
-  std::memcpy(padded.data(), name.data(), name.size());
-  compare(NFT_CMP_NEQ, padded.data(), padded.size());
+  compare_interface(NFT_CMP_NEQ, key, name);
 }
 
 void RuleTransaction::match_no_state(std::uint32_t states) {
@@ -62,14 +80,8 @@ void RuleTransaction::match_no_state(std::uint32_t states) {
   big_endian(NFTA_CT_DREG, NFT_REG_1);
   big_endian(NFTA_CT_KEY, NFT_CT_STATE);
   end_expression(marks);
-  marks = begin_expression("bitwise");
-  big_endian(NFTA_BITWISE_SREG, NFT_REG_1);
-  big_endian(NFTA_BITWISE_DREG, NFT_REG_1);
-  big_endian(NFTA_BITWISE_LEN, sizeof states);
-  std::uint32_t zero = 0;
-  value(NFTA_BITWISE_MASK, &states, sizeof states);
-  value(NFTA_BITWISE_XOR, &zero, sizeof zero);
-  end_expression(marks);
+  mask(states);
+  const std::uint32_t zero = 0;
   compare(NFT_CMP_EQ, &zero, sizeof zero);
 }
 
@@ -172,6 +184,24 @@ void RuleTransaction::compare(nft_cmp_ops operation, const void* data, std::size
   big_endian(NFTA_CMP_SREG, NFT_REG_1);
   big_endian(NFTA_CMP_OP, operation);
   value(NFTA_CMP_DATA, data, size);
+  end_expression(marks);
+}
+
+void RuleTransaction::compare_interface(nft_cmp_ops operation, nft_meta_keys key, std::string_view name) {
+  load(key);
+  std::array<char, IFNAMSIZ> padded{};
+  std::memcpy(padded.data(), name.data(), name.size());
+  compare(operation, padded.data(), padded.size());
+}
+
+void RuleTransaction::mask(std::uint32_t bits) {
+  Marks marks = begin_expression("bitwise");
+  big_endian(NFTA_BITWISE_SREG, NFT_REG_1);
+  big_endian(NFTA_BITWISE_DREG, NFT_REG_1);
+  big_endian(NFTA_BITWISE_LEN, sizeof bits);
+  const std::uint32_t zero = 0;
+  value(NFTA_BITWISE_MASK, &bits, sizeof bits);
+  value(NFTA_BITWISE_XOR, &zero, sizeof zero);
   end_expression(marks);
 }
 

@@ -30,7 +30,12 @@ class RuleTransaction {
 
   // The packet's address at `offset` is this one (network byte order).
   void match_address(std::uint32_t offset, std::uint32_t address);
-  // The interface (NFT_META_IIFNAME, NFT_META_OIFNAME) is another one.
+  // The packet's address at `offset` is in this network (network byte order both).
+  void match_network(std::uint32_t offset, std::uint32_t network, std::uint32_t mask);
+  // The packet goes to an address of this host (of any interface).
+  void match_local_destination();
+  // The interface (NFT_META_IIFNAME, NFT_META_OIFNAME) is this one, another one.
+  void match_interface(nft_meta_keys key, std::string_view name);
   void match_other_interface(nft_meta_keys key, std::string_view name);
   // The packet's connection has none of the states.
   void match_no_state(std::uint32_t states);
@@ -58,6 +63,8 @@ class RuleTransaction {
   void load(nft_meta_keys key);
   void load(nft_payload_bases base, std::uint32_t offset, std::uint32_t size);
   void compare(nft_cmp_ops operation, const void* data, std::size_t size);
+  void compare_interface(nft_cmp_ops operation, nft_meta_keys key, std::string_view name);
+  void mask(std::uint32_t bits);
   void immediate(nft_registers where, const void* data, std::size_t size);
 
   std::string table_;

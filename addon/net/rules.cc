@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "net/direct_ports.h"
 #include "net/nf_tables.h"
 
 namespace net {
@@ -20,7 +21,6 @@ std::string table_name(const Config& config, std::string_view id) {
 }
 
 void masquerade(RuleTransaction& rules, const Config& config, std::uint32_t address) {
-  rules.chain("postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC);
   rules.begin_rule("postrouting");
   rules.match_address(kSourceOffset, address);
   rules.match_other_interface(NFT_META_OIFNAME, config.bridge);
@@ -50,9 +50,13 @@ void keep_inside(RuleTransaction& rules, const Config& config, std::uint32_t add
 
 }  // namespace
 
-sys::Result<sys::Fd> hold_rules(const Config& config, std::uint32_t address, std::string_view id) {
+sys::Result<sys::Fd> hold_rules(const Config& config, std::uint32_t address, std::string_view id,
+                                const std::vector<Port>& ports) {
   RuleTransaction rules(table_name(config, id));
   rules.table();
+  guard_loopback(rules, config.bridge);
+  rules.chain("postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC);
+  if (has_direct_ports(ports)) add_direct_ports(rules, ports, address);
   if (!config.internal) masquerade(rules, config, address);
   rules.chain("forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER);
   keep_others_out(rules, config, address);

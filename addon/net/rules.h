@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "net/network.h"
 #include "sys/fd.h"
@@ -11,9 +12,10 @@
 namespace net {
 
 // What `address` sends to anywhere but its bridge leaves with the host's address, and nobody but the bridge's own
-// containers and the host opens a connection to it. On an internal network nothing is forwarded to or from it at all.
-// Holds while the descriptor is open: the table's owner is this socket (kernel 5.12), so a killed supervisor leaves no
-// rule.
-sys::Result<sys::Fd> hold_rules(const Config& config, std::uint32_t address, std::string_view id);
+// containers and the host opens a connection to it; the host's clients of the bound `ports` reach it directly. On an
+// internal network nothing is forwarded to or from it at all. Holds while the descriptor is open: the table's owner is
+// this socket (kernel 5.12), so a killed supervisor leaves no rule.
+sys::Result<sys::Fd> hold_rules(const Config& config, std::uint32_t address, std::string_view id,
+                                const std::vector<Port>& ports);
 
 }  // namespace net

@@ -40,14 +40,17 @@ sys::Result<void> ContainerNetwork::connect() {
   if (!namespace_) return {};
   const bool is_first = connections_.empty() && !config_.network.endpoints.empty();
   if (is_first) {
-    for (const Endpoint& endpoint : config_.network.endpoints) SYS_TRY(attach(endpoint));
+    for (const Endpoint& endpoint : config_.network.endpoints) {
+      // The first one's address is the one that ports are published of.
+      SYS_TRY(attach(endpoint, connections_.empty() ? ports() : std::vector<net::Port>()));
+    }
     SYS_TRY(forward());
   }
   return tell_names();
 }
 
-sys::Result<void> ContainerNetwork::attach(const Endpoint& endpoint) {
-  auto attached = net::attach(endpoint.link, config_.id, namespace_.get());
+sys::Result<void> ContainerNetwork::attach(const Endpoint& endpoint, const std::vector<net::Port>& bound) {
+  auto attached = net::attach(endpoint.link, config_.id, namespace_.get(), bound);
   if (!attached) return attached.take_failure();
   Connection& connection = connections_.emplace_back();
   connection.endpoint = endpoint;

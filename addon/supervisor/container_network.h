@@ -49,7 +49,7 @@ class ContainerNetwork {
     NameFile names;
   };
 
-  sys::Result<void> attach(const Endpoint& endpoint);
+  sys::Result<void> attach(const Endpoint& endpoint, const std::vector<net::Port>& bound);
   sys::Result<void> tell_names();
   sys::Result<void> forward();
   void end_forwarder();

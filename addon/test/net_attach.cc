@@ -185,6 +185,80 @@ TEST_CASE("one namespace on two networks: interfaces, links, rules and mtu of ea
   CHECK(links() == "outside0 ");
 }
 
+TEST_CASE("the host's own clients reach a published port without a forwarder, and see it as any other") {
+  HostNamespace host;
+  TemporaryFolder folder;
+  sys::Fd first = make_namespace();
+  sys::Fd second = make_namespace();
+  sys::Fd world = make_namespace();
+  in_namespace(world.get(), bring_up_loopback);
+  connect_outside(world.get(), "192.0.2.1", "192.0.2.2");
+  const std::vector<net::Port> ports = {{"0.0.0.0", 8001, 80, net::Protocol::kTcp},
+                                        {"127.0.0.1", 8002, 80, net::Protocol::kTcp},
+                                        {"192.0.2.1", 8003, 80, net::Protocol::kTcp},
+                                        {"::1", 8004, 80, net::Protocol::kTcp},
+                                        {"0.0.0.0", 8005, 80, net::Protocol::kUdp}};
+  auto one = net::attach(config(folder, 2), kFirst, first.get(), ports);
+  REQUIRE_MESSAGE(one.ok(), one.failure().step, " ", one.failure().err, " ", one.failure().message);
+  CHECK(ask("127.0.0.1", 8001) == "Connection refused");
+  // A server is a child process, which has the descriptors that its maker had: rules end only after it.
+  {
+    Server inside(first.get(), "10.91.0.2", 80, serve_peer_address);
+    CHECK(ask("127.0.0.1", 8001) == "10.91.0.1");  // 127.0.0.1 would be the container itself
+    CHECK(ask("127.9.9.9", 8001) == "10.91.0.1");
+    CHECK(ask("192.0.2.1", 8001) == "192.0.2.1");
+    CHECK(ask("10.91.0.1", 8001) == "10.91.0.1");
+    CHECK(ask("127.0.0.1", 8002) == "10.91.0.1");
+    CHECK(ask("192.0.2.1", 8002) == "Connection refused");
+    CHECK(ask("192.0.2.1", 8003) == "192.0.2.1");
+    for (const std::uint16_t port : {8003, 8004, 8005}) CHECK(ask("127.0.0.1", port) == "Connection refused");
+    // Another host's port of that number is nobody's business here.
+    Server elsewhere(world.get(), "192.0.2.2", 8001, serve_peer_address);
+    CHECK(ask("192.0.2.2", 8001) == "192.0.2.1");
+  }
+  // A second container has its own ports, and the first one's go with its rules.
+  auto two = net::attach(config(folder, 3), kSecond, second.get(), {{"127.0.0.1", 9001, 80, net::Protocol::kTcp}});
+  REQUIRE(two.ok());
+  one->rules.reset();
+  Server inside(first.get(), "10.91.0.2", 80, serve_peer_address);
+  Server other(second.get(), "10.91.0.3", 80, serve_peer_address);
+  CHECK(ask("10.91.0.2", 80) == "10.91.0.1");
+  CHECK(ask("127.0.0.1", 8001) == "Connection refused");
+  CHECK(ask("127.0.0.1", 9001) == "10.91.0.1");
+}
+
+TEST_CASE("a container does not reach what the host serves on 127.0.0.1 alone (CVE-2020-8558)") {
+  HostNamespace host;
+  TemporaryFolder folder;
+  sys::Fd first = make_namespace();
+  auto one = net::attach(config(folder, 2), kFirst, first.get(), {{"127.0.0.1", 8001, 80, net::Protocol::kTcp}});
+  REQUIRE(one.ok());
+  CHECK(sysctl("/proc/sys/net/ipv4/conf/dinghy0/route_localnet") == "1");
+  in_namespace(first.get(), [&] {
+    // As a container with CAP_NET_ADMIN can: 127.0.0.1 is no address of its own any more, but a host beyond the
+    // gateway.
+    REQUIRE(net::write_sysctl("/proc/sys/net/ipv4/conf/all/route_localnet", "1").ok());
+    auto socket = net::Netlink::create(NETLINK_ROUTE);
+    net::Batch batch;
+    ifaddrmsg own{};
+    own.ifa_family = AF_INET;
+    own.ifa_prefixlen = 8;
+    own.ifa_index = 1;
+    batch.begin("delete 127.0.0.1", RTM_DELADDR, NLM_F_ACK, own);
+    batch.number(IFA_LOCAL, htonl(INADDR_LOOPBACK));
+    REQUIRE(socket->talk(batch).ok());
+    add_route("127.0.0.0/8", "10.91.0.1");
+  });
+  {
+    Server secret(host.fd(), "127.0.0.1", 81, serve_peer_address);
+    in_namespace(first.get(), [&] { CHECK(!connect_to("127.0.0.1", 81, SOCK_STREAM, 1)); });
+  }
+  // So it is the rule that keeps it out.
+  one->rules.reset();
+  Server secret(host.fd(), "127.0.0.1", 81, serve_peer_address);
+  in_namespace(first.get(), [&] { CHECK(ask("127.0.0.1", 81) == "10.91.0.2"); });
+}
+
 TEST_CASE("ip_forward is put back by the last bridge, across networks, and left on beside another engine's bridge") {
   HostNamespace host;
   TemporaryFolder folder;
