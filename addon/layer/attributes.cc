@@ -16,6 +16,15 @@ bool is_carried(const std::string& name) {
 // followed further.
 std::string by_descriptor(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
+// Ids that are right already are left alone: in a user namespace they may be ones that it has no number for.
+sys::Result<void> give_owner(int fd, const struct stat& from, const char* step, const std::string& path) {
+  struct stat present {};
+  if (fstat(fd, &present) != 0) return sys::errno_error(step, path);
+  if (geteuid() != 0 || (present.st_uid == from.st_uid && present.st_gid == from.st_gid)) return {};
+  if (fchownat(fd, "", from.st_uid, from.st_gid, AT_EMPTY_PATH) != 0) return sys::errno_error(step, path);
+  return {};
+}
+
 }  // namespace
 
 sys::Result<Attributes> attributes_of(int fd, const char* step, const std::string& path) {
@@ -42,8 +51,7 @@ sys::Result<Attributes> attributes_of(int fd, const char* step, const std::strin
 
 // In the order that keeps them: chown(2) clears mode bits and capabilities, an ACL changes the mode.
 sys::Result<void> give(int fd, const Attributes& from, const char* step, const std::string& path) {
-  if (geteuid() == 0 && fchownat(fd, "", from.status.st_uid, from.status.st_gid, AT_EMPTY_PATH) != 0)
-    return sys::errno_error(step, path);
+  SYS_TRY(give_owner(fd, from.status, step, path));
   const std::string file = by_descriptor(fd);
   for (const auto& [name, value] : from.xattrs) {
     if (setxattr(file.c_str(), name.c_str(), value.data(), value.size(), 0) != 0) return sys::errno_error(step, path);

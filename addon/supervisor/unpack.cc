@@ -17,6 +17,7 @@
 #include "supervisor/json_text.h"
 #include "supervisor/modes.h"
 #include "supervisor/process.h"
+#include "supervisor/rootless.h"
 #include "supervisor/worker.h"
 #include "sys/bytes.h"
 
@@ -156,6 +157,18 @@ sys::Result<std::string> carry_out(const Request& request) {
   return sys::error("unpack", "the only requests are unpack, extract, mend, squash, inflate and compare", EPROTO);
 }
 
+// Ends with its connection; what `extract` writes in is not removed when it fails, so that ends in its own way.
+sys::Result<void> begin(const Request& request) {
+  if (request.op == "extract") return {};
+  sys::JsonReader reader(request.op);
+  const auto ids = parse_rootless(reader, &request.document);
+  SYS_TRY(reader.done());
+  // A user's own folders may be closed to him; as root of a namespace he gets through. Where the host refuses that it
+  // goes on without: an image that closes none needs no such right. Before there is a second thread (unshare(2)).
+  if (ids) (void)enter_rootless(*ids).ok();
+  return end_with_control();
+}
+
 }  // namespace
 
 int unpack_mode() {
@@ -164,8 +177,7 @@ int unpack_mode() {
   auto first = read_first_request(kControlFd);
   if (!first) return 1;
   const Request& request = first->request;
-  // What it writes in is not removed when it fails: it ends in its own way.
-  auto started = request.op == "extract" ? sys::Result<void>() : end_with_control();
+  auto started = begin(request);
   auto result = started ? carry_out(request) : sys::Result<std::string>(started.take_failure());
   if (result) {
     reply_now(kControlFd, request.id, *result);

@@ -1,5 +1,6 @@
 import type { LayerRecord } from '../store/layers';
 import { findings } from './mend';
+import { ownerIds } from './owner-ids';
 import { layerError, runLayerProcess } from './process';
 
 export interface CompareOptions {
@@ -21,7 +22,7 @@ export async function compareTrees(options: CompareOptions): Promise<string | un
   const { left, right, record, lockFd, signal } = options;
   const reply = await runLayerProcess({
     op: 'compare',
-    fields: { left, right, folderTimes: record !== undefined },
+    fields: { left, right, folderTimes: record !== undefined, ...ownerIds() },
     input: findings({ implicit: record?.implicit ?? [], whiteouts: record?.whiteouts ?? [], lowerLinks: [] }),
     lockFd,
     ...(signal ? { signal } : {}),

@@ -1,4 +1,5 @@
 import type { LayerRecord } from '../store/layers';
+import { ownerIds } from './owner-ids';
 import { pathBytes } from './path-bytes';
 import { layerError, runLayerProcess } from './process';
 
@@ -21,7 +22,7 @@ export async function mendLayer(options: MendOptions): Promise<number> {
   const { record, layers, outDir, lockFd, signal } = options;
   const reply = await runLayerProcess({
     op: 'mend',
-    fields: { layers, outDir },
+    fields: { layers, outDir, ...ownerIds() },
     input: findings(record),
     lockFd,
     ...(signal ? { signal } : {}),

@@ -1,12 +1,13 @@
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { parseDigest } from '../oci/digest';
 import { withLock } from '../store/locks';
 import type { Store } from '../store/store';
-import { isThere, storeError, syncFolder } from '../util/files';
+import { isThere, moveFolder, storeError, syncFolder } from '../util/files';
 import type { CheckOptions, Finding } from './check';
 import { compareTrees } from './compare';
+import { ownerIds } from './owner-ids';
 import { layerError, runLayerProcess } from './process';
 
 /** How many lower folders overlay takes: OVL_MAX_STACK of the kernel. */
@@ -63,7 +64,7 @@ async function makeSquash(
   await withDraft(store, chainId, folders, signal, async ({ draft }) => {
     const folder = dirname(target);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    await rename(draft, target);
+    await moveFolder(draft, target);
     await syncFolder(folder);
     await syncFolder(store.paths.fixes);
   });
@@ -84,7 +85,7 @@ async function withDraft<T>(
     const lockFd = temporary.lock.fd;
     const reply = await runLayerProcess({
       op: 'squash',
-      fields: { layers: folders, outDir: draft },
+      fields: { layers: folders, outDir: draft, ...ownerIds() },
       input: [],
       lockFd,
       ...(signal ? { signal } : {}),

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 
 import { createLog } from '../log';
 import { digestOfName } from '../oci/digest';
-import { storeError, syncFolder, unlessMissing } from '../util/files';
+import { moveFolder, storeError, syncFolder, unlessMissing } from '../util/files';
 import { withLock } from './locks';
 import { type MarkedStores, readMarks } from './marks';
 import type { TemporaryFolder } from './temporary';
@@ -82,6 +82,6 @@ async function listFolders(folder: string): Promise<Candidate[]> {
  */
 export async function replaceFolder(fresh: string, target: string): Promise<void> {
   await unlessMissing(rename(target, `${target}.${randomBytes(6).toString('hex')}`));
-  await rename(fresh, target);
+  await moveFolder(fresh, target);
   await syncFolder(dirname(target));
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, stat, unlink } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { DinghyError, isDinghyError } from '../errors';
@@ -49,6 +49,22 @@ export async function writeFileAtomically(
     throw storeError(error, `write ${path}`);
   }
   await syncFolder(dirname(path));
+}
+
+/**
+ * The folder is at `target`, in another one. Its `..` changes by that, which only root may do to a folder that its owner may not write in
+ * (rename(2), EACCES): on the way it is open to its owner, so a crash may leave it so.
+ */
+export async function moveFolder(path: string, target: string): Promise<void> {
+  const { mode } = await lstat(path);
+  const closed = (mode & 0o200) === 0 && process.geteuid?.() !== 0;
+  if (closed) {
+    await chmod(path, mode | 0o200);
+  }
+  await rename(path, target);
+  if (closed) {
+    await chmod(target, mode & 0o7777);
+  }
 }
 
 /** The typed error for what the file system said. */

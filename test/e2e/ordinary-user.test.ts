@@ -1,7 +1,11 @@
 import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { dockerArchive } from '../support/archives';
+import { busyboxImage } from '../support/busybox';
 import { Bench, dinghyAs, type Ended } from '../support/e2e';
+import { buildImage, buildLayer } from '../support/random-image';
+import { buildTar } from '../support/tar-builder';
 import { tarListing } from '../support/tar-tree';
 
 // A user id that stands in no file of the host: no name, no home, no range of sub-ids.
@@ -93,6 +97,28 @@ test('cp both ways, running and not; diff and top', () => {
   expect(dinghy('start', 'mine').status).toBe(0);
   expect(dinghy('exec', 'mine', 'stat', '-c', '%u %n', '/note', '/data/note').stdout).toBe('0 /note\n0 /data/note\n');
   expect(dinghy('rm', '-f', '-v', 'mine').status).toBe(0);
+});
+
+test('an image that closes folders and files to everybody is loaded, run and verified', () => {
+  const base = busyboxImage({}, [
+    { name: 'priv/', type: '5', mode: 0 },
+    { name: 'priv/secret', mode: 0, content: 'below\n' },
+  ]);
+  // Without an entry of its own for priv/: its mode comes from below, by a fix layer.
+  const image = buildImage([...base.layers, buildLayer([{ name: 'priv/deep/more', content: 'above\n' }])], {
+    config: { Env: ['PATH=/bin'] },
+  });
+  const archive = join(env['HOME']!, 'closed.tar');
+  writeFileSync(archive, buildTar(dockerArchive([{ image, tags: ['closed:1'] }])));
+  expect(dinghy('load', '-q', '-i', archive)).toEqual({ status: 0, stdout: 'Loaded image: closed:1\n', stderr: '' });
+  const script = 'stat -c "%a %n" /priv /priv/secret; cat /priv/secret /priv/deep/more';
+  expect(dinghy('run', '--rm', '--network', 'none', 'closed:1', 'sh', '-c', script)).toEqual({
+    status: 0,
+    stdout: '0 /priv\n0 /priv/secret\nbelow\nabove\n',
+    stderr: '',
+  });
+  expect(dinghy('system', 'verify')).toEqual({ status: 0, stdout: '', stderr: '' });
+  expect(dinghy('rmi', 'closed:1').status).toBe(0);
 });
 
 test('a network is refused with the reason and the cure', () => {
