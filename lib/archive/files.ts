@@ -83,6 +83,14 @@ export async function* readArchiveFile({ path, size }: ArchiveFile): AsyncGenera
   yield* handle.createReadStream({ highWaterMark: 256 * 1024, end: size - 1 }) as AsyncIterable<Buffer>;
 }
 
+/** Its first bytes, enough to tell a compression. */
+export async function headOf(file: ArchiveFile): Promise<Buffer> {
+  for await (const chunk of readArchiveFile(file)) {
+    return chunk;
+  }
+  return Buffer.alloc(0);
+}
+
 export function invalidArchive(why: string, cause?: unknown): DinghyError {
   return new DinghyError({
     code: 'ERR_INVALID_IMAGE',

@@ -12,7 +12,7 @@ export interface FoundImage {
   layers: Map<string, ArchiveFile>;
   /** Canonical references. */
   names: string[];
-  /** Its manifest is none of the archive's: that knows none. */
+  /** Its manifest is none of the archive's, which knows none, nor one that was here. */
   madeUp?: true;
   /** All its layers and their blobs are in the store, and held. */
   here?: true;

@@ -9,8 +9,8 @@ import { withoutCompression } from '../layers/inflate';
 import type { SettledUnpackLimits } from '../layers/unpack-limits';
 import { hostPlatform, parsePlatform, type Platform } from '../oci/platform';
 import { addContent } from '../store/add-content';
+import { addImages, type NewImage } from '../store/add-images';
 import type { StoredImage } from '../store/images';
-import { named, type StoredReference } from '../store/references';
 import type { Store } from '../store/store';
 import type { TemporaryFolder } from '../store/temporary';
 import { abortableChunks, throwIfAborted } from '../util/abort';
@@ -60,9 +60,10 @@ export async function loadImages(
         found.flatMap(({ parts }) => contentOf(parts)),
         signal,
       );
+      const cage = { folder: cageOf(spool), lockFd: spool.lock.fd };
       const images: FoundImage[] = [];
       for (const each of found) {
-        images.push(each.madeUp ? await withKnownManifest(store, lease, each, signal) : each);
+        images.push(each.madeUp ? await withKnownManifest(store, lease, each, cage, signal) : each);
       }
       reporter.expect(images.flatMap(({ parts }) => parts.manifest.layers));
       const bringing = { store, reporter, added, signal, ...(limits ? { limits } : {}) };
@@ -79,7 +80,7 @@ export async function loadImages(
         await completeImage(store, parts, added, signal);
       }
       throwIfAborted(signal);
-      await store.references.update((references) => images.reduce(withImage, references), signal);
+      await addImages(store, images.map(toNewImage), signal);
       const loaded = await Promise.all(images.map(({ parts }) => store.images.read(parts.descriptor.digest)));
       reporter.whole('done');
       return loaded;
@@ -87,6 +88,11 @@ export async function loadImages(
   } finally {
     await spool.remove();
   }
+}
+
+/** An empty folder, into which a process is shut that inflates what nobody has looked at. */
+function cageOf(spool: TemporaryFolder): string {
+  return join(spool.path, 'cage');
 }
 
 async function openArchive(
@@ -104,7 +110,7 @@ async function openArchive(
   } else {
     stream = source as AsyncIterable<Buffer>;
   }
-  const [files, cage] = ['files', 'cage'].map((name) => join(spool.path, name)) as [string, string];
+  const [files, cage] = [join(spool.path, 'files'), cageOf(spool)];
   await Promise.all([mkdir(files), mkdir(cage)]);
   const chunks = abortableChunks(stream, signal);
   try {
@@ -173,12 +179,6 @@ async function findImages(files: ArchiveFiles, platform: Platform): Promise<Foun
   return images;
 }
 
-/** As with a pull, a name that meant another image means this one now, and that one stays without it. */
-function withImage(references: StoredReference[], { parts, names }: FoundImage): StoredReference[] {
-  const { descriptor } = parts;
-  const listed = references.some(({ manifest }) => manifest.digest === descriptor.digest);
-  if (names.length === 0) {
-    return listed ? references : [...references, { manifest: descriptor }];
-  }
-  return [...new Set(names)].reduce((all, name) => named(all, name, descriptor), references);
+function toNewImage({ parts, names, madeUp }: FoundImage): NewImage {
+  return { descriptor: parts.descriptor, config: parts.manifest.config.digest, names, madeUp: madeUp === true };
 }

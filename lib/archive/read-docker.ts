@@ -1,12 +1,14 @@
+import { posix } from 'node:path';
+
 import { joinParts } from '../layers/image-parts';
 import { isCompressed } from '../layers/inflate';
 import type { Descriptor } from '../oci/descriptor';
-import { digestOf } from '../oci/digest';
+import { digestOf, digestOfName } from '../oci/digest';
 import { parseImageConfig } from '../oci/image-config';
 import { JsonReader } from '../oci/json';
 import { maxManifestBytes, parseManifest } from '../oci/manifest';
 import { mediaTypes } from '../oci/media-types';
-import { type ArchiveFile, type ArchiveFiles, invalidArchive, readArchiveFile, readDocument } from './files';
+import { type ArchiveFile, type ArchiveFiles, headOf, invalidArchive, readDocument } from './files';
 import { claimedName, type FoundImage } from './found-image';
 
 const maxImages = 4096;
@@ -39,8 +41,8 @@ export async function readDockerArchive(files: ArchiveFiles): Promise<FoundImage
 export async function dockerTags(files: ArchiveFiles): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>();
   for (const { config, tags } of (await files.find('manifest.json')) ? await readEntries(files) : []) {
-    const digest = (await files.find(config))?.digest;
-    if (digest !== undefined) {
+    if (await files.find(config)) {
+      const digest = configDigest(config, await readDocument(files, config, maxManifestBytes));
       found.set(digest, [...(found.get(digest) ?? []), ...tags]);
     }
   }
@@ -74,7 +76,11 @@ async function readImage(files: ArchiveFiles, configName: string, layerNames: st
     layers.set(file.digest, file);
     descriptors.push({ mediaType: await layerType(file), digest: file.digest, size: file.size });
   }
-  const config = { mediaType: mediaTypes.ociConfig, digest: digestOf(configBytes), size: configBytes.length };
+  const config = {
+    mediaType: mediaTypes.ociConfig,
+    digest: configDigest(configName, configBytes),
+    size: configBytes.length,
+  };
   const bytes = Buffer.from(
     JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers: descriptors }),
   );
@@ -90,12 +96,13 @@ async function readImage(files: ArchiveFiles, configName: string, layerNames: st
   };
 }
 
+/** Docker's ids are by sha256, whatever the file is called. One by sha512 is told by a name that is that digest. */
+function configDigest(name: string, bytes: Buffer): string {
+  const long = digestOf(bytes, 'sha512');
+  return digestOfName(posix.basename(name, '.json')) === long ? long : digestOf(bytes);
+}
+
 async function layerType(file: ArchiveFile): Promise<string> {
-  let head: Buffer = Buffer.alloc(0);
-  for await (const chunk of readArchiveFile(file)) {
-    head = chunk;
-    break;
-  }
-  const compression = isCompressed(head);
+  const compression = isCompressed(await headOf(file));
   return compression ? `${mediaTypes.ociLayer}+${compression}` : mediaTypes.ociLayer;
 }

@@ -100,6 +100,14 @@ async function readImage(files: ArchiveFiles, descriptor: Descriptor): Promise<F
     if (file?.size !== size) {
       throw invalidArchive(`its layer ${digest} ${file ? `has ${file.size} bytes, not ${size}` : 'is missing'}`);
     }
+    // Known without reading it, and told here although the layer itself may be in the store already.
+    if (file.digest !== undefined && digest.startsWith('sha256:') && file.digest !== digest) {
+      throw new DinghyError({
+        code: 'ERR_DIGEST_MISMATCH',
+        message: `the layer ${digest} of the archive is damaged: its digest is ${file.digest}`,
+        details: { digest },
+      });
+    }
     layers.set(digest, file);
   }
   return { parts, layers, names: [] };

@@ -9,6 +9,7 @@ import { RegistryClient, type RegistryClientOptions } from '../registry/client';
 import type { RegistryAuth } from '../registry/credentials';
 import type { Repository } from '../registry/repository';
 import { addContent, throwReason } from '../store/add-content';
+import { addImages } from '../store/add-images';
 import type { StoredImage } from '../store/images';
 import type { Store } from '../store/store';
 import { throwIfAborted } from '../util/abort';
@@ -77,8 +78,13 @@ export async function pullImage(text: string, parts: PullParts, options: PullOpt
       await bringLayers(resolved, failing, () => bringing);
       await completeImage(store, resolved, added, signal);
       throwIfAborted(signal);
-      await store.references.set(canonicalName(reference), resolved.descriptor, signal);
-      const image = await store.images.read(resolved.descriptor.digest);
+      const { descriptor, manifest } = resolved;
+      await addImages(
+        store,
+        [{ descriptor, config: manifest.config.digest, names: [canonicalName(reference)] }],
+        signal,
+      );
+      const image = await store.images.read(descriptor.digest);
       reporter.whole('done');
       return image;
     });

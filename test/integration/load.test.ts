@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 
 import { loadImages } from '../../lib/archive/load';
+import { pullImage } from '../../lib/pull/pull';
 import { digestOf } from '../../lib/oci/digest';
 import { Store } from '../../lib/store/store';
 import { blobsOf, dockerArchive, ociArchive, tarOf, zstdFrame } from '../support/archives';
@@ -32,6 +33,8 @@ afterEach(async () => {
 });
 
 const image = randomImage(71, { layers: 3 });
+const layer = image.layers[1]!;
+const flipped = (bytes: Buffer): Buffer => Buffer.from(bytes.map((byte, at) => (at === 600 ? byte ^ 1 : byte)));
 const indexOf = (...entries: object[]): object => ({ schemaVersion: 2, manifests: entries });
 const entryOf = (built: BuiltImage, more: object = {}): object => ({
   mediaType: 'application/vnd.oci.image.manifest.v1+json',
@@ -124,6 +127,99 @@ describe('archives of old engines', () => {
     const [loaded] = await loadImages(write(dockerArchive([{ image, tags: ['app:2'] }])), { store });
     expect(loaded).toMatchObject({ id: image.configDigest, digest: image.digest });
     expect((await store.images.list()).map(({ references }) => references)).toEqual([['app:1', 'app:2']]);
+  });
+
+  it.each([
+    ['plain', layer.tar],
+    ['compressed otherwise', gzipSync(layer.tar, { level: 1 })],
+    ['as they came', layer.blob],
+  ])('are compared with what is here, %s', async (_how, content) => {
+    const oci = write(ociArchive(blobsOf(image), indexOf(entryOf(image))), 'oci.tar');
+    await loadImages(oci, { store });
+    const given = (bytes: Buffer): TarEntry[] => {
+      const entries = dockerArchive([{ image, tags: ['app:2'] }]);
+      const at = entries.findIndex(({ name }) => name.endsWith('layer.tar'));
+      entries[at] = { ...entries[at]!, content: bytes };
+      return entries;
+    };
+    const wrong = write(given(content === layer.tar ? flipped(layer.tar) : gzipSync(flipped(layer.tar))));
+    await expect(loadImages(wrong, { store })).rejects.toMatchObject({
+      code: 'ERR_DIGEST_MISMATCH',
+      details: { diffId: layer.diffId },
+    });
+    expect((await store.images.list()).map(({ references }) => references)).toEqual([[]]);
+    const [loaded] = await loadImages(write(given(content)), { store });
+    expect(loaded).toMatchObject({ digest: image.digest, references: ['app:2'] });
+    expect(readdirSync(join(folder, 'root/tmp'))).toEqual([]);
+  });
+
+  it.each([
+    [
+      'a pull',
+      async () => {
+        registry.reset();
+        return pullImage(registry.addImage('real:1', image), { store, registry: { env: { HOME: folder } } });
+      },
+    ],
+    [
+      'an OCI archive',
+      async () => {
+        const name = called(`${registry.host}/real:1`);
+        const [loaded] = await loadImages(write(ociArchive(blobsOf(image), indexOf(entryOf(image, name))), 'oci.tar'), {
+          store,
+        });
+        return loaded;
+      },
+    ],
+  ])('are one image with what %s brings later, under all names, by its manifest', async (_how, bring) => {
+    const [first] = await loadImages(write(dockerArchive([{ image, tags: ['app:1', 'app:2'] }])), { store });
+    await store.references.tag('docker.io/library/app:3', first!.digest);
+    expect(first?.digest).not.toBe(image.digest);
+    expect(await bring()).toMatchObject({ id: image.configDigest, digest: image.digest });
+    const references = ['app:1', 'app:2', 'app:3', `${registry.host}/real:1`];
+    const [found, ...others] = await store.images.list();
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ digest: image.digest, references });
+    // The plain layers, which only the made-up manifest named, are gone with it.
+    const blobs = await store.blobs.list();
+    expect(blobs.sort()).toEqual([...blobsOf(image).keys()].sort());
+    // The other way round, and once more.
+    await loadImages(write(dockerArchive([{ image, tags: ['app:4'] }])), { store });
+    expect((await store.images.list()).map((each) => each.references)).toEqual([[...references, 'app:4']]);
+    expect((await store.blobs.list()).sort()).toEqual(blobs);
+  });
+
+  it('whose images have the same config but stay two when each came with a manifest of its own', async () => {
+    const packed = image.layers.map((each) => {
+      const blob = gzipSync(each.tar, { level: 1 });
+      return { ...each, blob, digest: digestOf(blob) };
+    });
+    const other = buildImage(packed, JSON.parse(image.config.toString()) as Record<string, unknown>);
+    expect([other.configDigest, other.digest === image.digest]).toEqual([image.configDigest, false]);
+    await loadImages(write(ociArchive(blobsOf(image), indexOf(entryOf(image)))), { store });
+    await loadImages(write(ociArchive(blobsOf(other), indexOf(entryOf(other)))), { store });
+    expect((await store.images.list()).map(({ digest }) => digest)).toEqual([image.digest, other.digest]);
+  });
+
+  it('name their content by SHA-512', async () => {
+    const long = (bytes: Buffer): string => digestOf(bytes, 'sha512');
+    const config = JSON.parse(image.config.toString()) as { rootfs: object };
+    const diffIds = image.layers.map(({ tar }) => long(tar));
+    const bytes = Buffer.from(JSON.stringify({ ...config, rootfs: { type: 'layers', diff_ids: diffIds } }));
+    const place = (content: Buffer): string => `blobs/sha512/${long(content).slice(7)}`;
+    const entries: TarEntry[] = [bytes, ...image.layers.map(({ blob }) => blob)].map((content) => ({
+      name: place(content),
+      content,
+    }));
+    const listed = [
+      { Config: place(bytes), RepoTags: ['long:1'], Layers: image.layers.map(({ blob }) => place(blob)) },
+    ];
+    const path = write([...entries, { name: 'manifest.json', content: JSON.stringify(listed) }]);
+    const [loaded] = await loadImages(path, { store });
+    expect(loaded).toMatchObject({ id: long(bytes), layers: diffIds, references: ['long:1'] });
+    // Again, with the layers compared by what they unpack to.
+    expect(await loadImages(path, { store })).toEqual([loaded]);
+    expect((await store.images.get(long(bytes))).digest).toBe(loaded!.digest);
   });
 
   it('bring their layers when one of the image here is missing', async () => {
@@ -269,7 +365,6 @@ describe('a hostile archive leaves nothing, inside or out:', () => {
     change(blobs);
     return ociArchive(blobs, index);
   };
-  const layer = image.layers[1]!;
   const manifest = (value: unknown): TarEntry[] => [
     ...good().filter(({ name }) => name !== 'manifest.json'),
     { name: 'manifest.json', content: JSON.stringify(value) },
@@ -306,14 +401,7 @@ describe('a hostile archive leaves nothing, inside or out:', () => {
     ],
     ['a blob that is missing', () => oci((blobs) => blobs.delete(layer.digest)), 'ERR_INVALID_IMAGE'],
     ['a blob cut short', () => oci((blobs) => blobs.set(layer.digest, layer.blob.subarray(9))), 'ERR_INVALID_IMAGE'],
-    [
-      'a blob that was changed',
-      () =>
-        oci((blobs) =>
-          blobs.set(layer.digest, Buffer.from(layer.blob.map((byte, at) => (at === 40 ? byte ^ 1 : byte)))),
-        ),
-      'ERR_',
-    ],
+    ['a blob that was changed', () => oci((blobs) => blobs.set(layer.digest, flipped(layer.blob))), 'ERR_'],
     [
       'a config that was changed',
       () => oci((blobs) => blobs.set(image.configDigest, Buffer.concat([image.config.subarray(1), Buffer.from(' ')]))),
