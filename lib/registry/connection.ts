@@ -1,4 +1,4 @@
-import { DinghyError } from '../errors';
+import { DinghyError, isDinghyError } from '../errors';
 import { createLog } from '../log';
 import { sleep } from '../util/abort';
 import { Authenticator } from './authenticator';
@@ -41,8 +41,14 @@ export interface RegistryRequest {
 interface Ready {
   registry: TrustedOrigin;
   authenticator: Authenticator;
+  /** It has said what it wants. */
+  challenged: boolean;
   /** It was not asked now: it may have changed. */
   remembered: boolean;
+  /** Nor was it ever. */
+  guessed: boolean;
+  /** It has turned out to be wrong. */
+  forgotten: boolean;
 }
 
 const log = createLog('registry');
@@ -53,6 +59,8 @@ export class Connection {
   readonly endpoint: Endpoint;
   readonly #options: ConnectionOptions;
   #ready: SharedTask<Ready> | undefined;
+  /** What was remembered or guessed has turned out to be wrong. */
+  #mustAsk = false;
 
   constructor(options: ConnectionOptions) {
     this.endpoint = options.endpoint;
@@ -68,33 +76,38 @@ export class Connection {
     let refreshed = false;
     for (let attempt = 1; ; attempt++) {
       let wait: number | undefined;
-      let remembered = false;
+      let ready: Ready | undefined;
       try {
-        const ready = await this.#connect(doing, signal);
+        ready = await this.#connect(request, signal);
         const { registry, authenticator } = ready;
-        remembered = ready.remembered;
         const authorization = await authenticator.authorization(scope, signal);
         const response = await this.#follow(registry, request, authorization);
-        if (response.status === 401 && remembered && response.header('www-authenticate') === undefined) {
-          // Some say only at a ping what they want (gcr.io).
-          attempt--;
-          await discard(response);
-          this.#forget();
-          continue;
+        const challenge = response.status === 401 ? response.header('www-authenticate') : undefined;
+        if (challenge === undefined && isUnexpected(response.status, ready)) {
+          this.#forget(ready);
+          if (await this.#wantsOtherwise(response, ready, request)) {
+            attempt--;
+            await discard(response);
+            continue;
+          }
         }
         if (response.status === 401 && !refreshed && authorization?.startsWith('Basic ') !== true) {
           // The token ran out, or this registry asks only on the real request.
-          refreshed = true;
+          refreshed = !ready.guessed;
           attempt--;
           await discard(response);
           authenticator.refused(scope, authorization);
-          authenticator.challenge(response.header('www-authenticate'));
+          authenticator.challenge(challenge);
+          this.#learn(ready, challenge);
           continue;
         }
         wait = (request.once ? response.status === 429 : isRetryableStatus(response.status))
           ? retryDelayMs(this.#options.retry, attempt, response.header('retry-after'))
           : undefined;
         if (wait === undefined) {
+          if (response.status < 400) {
+            this.#learn(ready);
+          }
           return response;
         }
         log('%s answered %d, again in %d ms', this.endpoint.host, response.status, wait);
@@ -103,9 +116,11 @@ export class Connection {
         if (signal?.aborted) {
           throw error;
         }
-        if (remembered && !request.once && networkErrorCode(error) !== undefined) {
+        // Where there is but one address, asking it would fail as well.
+        const elsewhere = ready?.remembered && !(ready.guessed && this.endpoint.bases.length === 1);
+        if (ready && elsewhere && !request.once && !isDinghyError(error) && networkErrorCode(error) !== undefined) {
           attempt--;
-          this.#forget();
+          this.#forget(ready);
           continue;
         }
         const passing = !request.once && isRetryableNetworkError(networkErrorCode(error));
@@ -124,7 +139,7 @@ export class Connection {
    * @throws ERR_REGISTRY_UNSAFE
    */
   async locate(response: HttpResponse, signal?: AbortSignal): Promise<URL> {
-    const { registry } = await this.#connect('find the registry', signal);
+    const { registry } = await this.#connect({ doing: 'find the registry' }, signal);
     return checkRedirect(response.header('location'), response.url, registry);
   }
 
@@ -165,10 +180,21 @@ export class Connection {
     });
   }
 
-  async #connect(doing: string, signal: AbortSignal | undefined): Promise<Ready> {
+  async #connect(request: Pick<RegistryRequest, 'doing' | 'method' | 'once'>, signal?: AbortSignal): Promise<Ready> {
+    const harmless = !request.once && ['GET', 'HEAD'].includes(request.method ?? 'GET');
+    const ready = await this.#getReady(request.doing, harmless, signal);
+    if (!ready.guessed || harmless) {
+      return ready;
+    }
+    // What changes something is sent to a registry that was asked what it wants.
+    this.#forget(ready);
+    return this.#getReady(request.doing, false, signal);
+  }
+
+  async #getReady(doing: string, mayGuess: boolean, signal: AbortSignal | undefined): Promise<Ready> {
     if (!this.#ready || this.#ready.ended) {
       const task = new SharedTask<Ready>((shared) => {
-        return this.#ping(doing, shared).catch((error: unknown) => {
+        return this.#findManner(doing, mayGuess, shared).catch((error: unknown) => {
           if (this.#ready === task) {
             this.#ready = undefined;
           }
@@ -180,17 +206,58 @@ export class Connection {
     return this.#ready.wait(signal);
   }
 
-  #forget(): void {
-    this.#options.known?.forget(this.endpoint);
-    this.#ready = undefined;
+  /** It is asked before the next request, unless another one has found that out already. */
+  #forget(ready: Ready): void {
+    if (!ready.forgotten) {
+      ready.forgotten = true;
+      this.#mustAsk = true;
+      this.#options.known?.forget(this.endpoint);
+      this.#ready = undefined;
+    }
+  }
+
+  /** Asked now, the registry says something that the request, which got this answer, did not heed: it is to be sent again. */
+  async #wantsOtherwise(response: HttpResponse, ready: Ready, request: RegistryRequest): Promise<boolean> {
+    if (response.status === 401) {
+      return true;
+    }
+    try {
+      const asked = await this.#connect(request, request.signal);
+      return asked.challenged || asked.registry.url.href !== ready.registry.url.href;
+    } catch (error) {
+      response.body.destroy();
+      throw error;
+    }
+  }
+
+  /** A guess was good; with a challenge it's as good as an answer to a ping. */
+  #learn(ready: Ready, challenge?: string): void {
+    if (ready.guessed) {
+      const { url } = ready.registry;
+      ready.guessed = challenge === undefined;
+      this.#options.known?.set(this.endpoint, {
+        url,
+        ...(challenge === undefined ? { guessed: true } : { challenge }),
+      });
+    }
+  }
+
+  async #findManner(doing: string, mayGuess: boolean, signal: AbortSignal): Promise<Ready> {
+    const known = this.#mustAsk ? undefined : this.#options.known?.get(this.endpoint);
+    if (known) {
+      return this.#readyFor(known, true);
+    }
+    const [url, ...others] = this.endpoint.bases;
+    // Most speak as one would think, and say what they want when it is missing: that saves the ping. On loopback a wrong guess is
+    // told at once; elsewhere one with two addresses is an insecure one, of which the better may not answer for long.
+    if (mayGuess && !this.#mustAsk && url && (others.length === 0 || url.protocol === 'http:')) {
+      return this.#readyFor({ url, guessed: true }, true);
+    }
+    return this.#ping(doing, signal);
   }
 
   /** GET /v2/ tells which scheme is spoken and which credentials are wanted (distribution-spec, "Determining Support"). */
   async #ping(doing: string, signal: AbortSignal): Promise<Ready> {
-    const manner = this.#options.known?.get(this.endpoint);
-    if (manner) {
-      return this.#readyFor(manner, true);
-    }
     let failure: unknown;
     for (const base of this.endpoint.bases) {
       try {
@@ -222,7 +289,7 @@ export class Connection {
     return this.#readyFor(manner, false);
   }
 
-  #readyFor({ url, challenge }: RegistryManner, remembered: boolean): Ready {
+  #readyFor({ url, challenge, guessed }: RegistryManner, remembered: boolean): Ready {
     const { sender, credentials } = this.#options;
     const { insecure, tls } = this.endpoint;
     const registry: TrustedOrigin = { url, insecure };
@@ -230,8 +297,23 @@ export class Connection {
     if (challenge !== undefined) {
       authenticator.challenge(challenge);
     }
-    return { registry, authenticator, remembered };
+    return {
+      registry,
+      authenticator,
+      challenged: challenge !== undefined,
+      remembered,
+      guessed: guessed === true,
+      forgotten: false,
+    };
   }
+}
+
+/**
+ * Without a challenge: some say only at a ping what they want (gcr.io), and some hide what they have from those who bring no credentials.
+ * Whoever was asked has said it already.
+ */
+function isUnexpected(status: number, { remembered, guessed }: Ready): boolean {
+  return (remembered && status === 401) || (guessed && status >= 400 && status < 500 && status !== 429);
 }
 
 function checkRedirectOf(response: HttpResponse, from: URL, registry: TrustedOrigin): URL {

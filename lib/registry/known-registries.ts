@@ -1,11 +1,13 @@
 import type { Endpoint } from './endpoint';
 
-/** What a registry answered to a ping. */
+/** How a registry wants to be spoken to. */
 export interface RegistryManner {
   /** Over which of its addresses it speaks. */
   url: URL;
   /** What it asks for: its `WWW-Authenticate`. */
   challenge?: string;
+  /** It was never asked: requests so far went well without. Those that don't may do so for want of credentials. */
+  guessed?: true;
 }
 
 const forgottenAfterMs = 5 * 60_000;

@@ -20,6 +20,7 @@ export interface CollectOptions {
 interface Candidate {
   digest: string;
   path: string;
+  kind: 'blob' | 'folder';
   /** Damaged, and another one is in its place: only a container that runs on it needs it. */
   replaced?: boolean;
 }
@@ -37,14 +38,15 @@ export async function moveGarbage(
   { only, signal }: CollectOptions = {},
 ): Promise<void> {
   const work = async (): Promise<void> => {
-    const { digests, mounted, complete } = await readMarks(stores);
+    const { blobs, folders, mounted, complete } = await readMarks(stores);
     if (!complete) {
       log('an image is damaged, so nothing is swept: verify first');
       return;
     }
     const all = await listContent(stores);
-    const garbage = all.filter(({ digest, replaced }) => {
-      return !(replaced ? mounted : digests).has(digest) && (only?.has(digest) ?? true);
+    const garbage = all.filter(({ digest, kind, replaced }) => {
+      const needed = kind === 'blob' ? blobs : replaced ? mounted : folders;
+      return !needed.has(digest) && (only?.has(digest) ?? true);
     });
     for (const [index, { digest, path }] of garbage.entries()) {
       await unlessMissing(rename(path, join(graveyard.path, `${index}`)));
@@ -62,7 +64,7 @@ async function listContent({ paths, blobs }: MarkedStores): Promise<Candidate[]>
   return [
     ...(await listFolders(paths.fixes)),
     ...(await listFolders(paths.layers)),
-    ...(await blobs.list()).map((digest) => ({ digest, path: paths.blob(digest) })),
+    ...(await blobs.list()).map((digest) => ({ digest, kind: 'blob' as const, path: paths.blob(digest) })),
   ];
 }
 
@@ -72,7 +74,8 @@ async function listFolders(folder: string): Promise<Candidate[]> {
   return names.flatMap((name) => {
     const [hex = '', ...more] = name.split('.');
     const digest = digestOfName(hex);
-    return digest === undefined ? [] : [{ digest, path: join(folder, name), replaced: more.length > 0 }];
+    const path = join(folder, name);
+    return digest === undefined ? [] : [{ digest, kind: 'folder', path, replaced: more.length > 0 }];
   });
 }
 

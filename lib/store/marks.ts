@@ -17,9 +17,11 @@ import type { StorePaths } from './paths';
 import type { ReferenceStore } from './references';
 
 export interface Marks {
-  /** Of every blob, layer (diff id) and fix layer (chain id) that somebody needs. */
-  readonly digests: ReadonlySet<string>;
-  /** The same of the layers that running containers have mounted. */
+  /** Digests of the blobs that somebody needs. */
+  readonly blobs: ReadonlySet<string>;
+  /** The same of layers (diff ids) and fix layers (chain ids). Apart, for a layer that came uncompressed has its blob's digest. */
+  readonly folders: ReadonlySet<string>;
+  /** Of these, what running containers have mounted. */
   readonly mounted: ReadonlySet<string>;
   /** False when a manifest or config can't be read: what else it names is not known, and may be anything. */
   readonly complete: boolean;
@@ -39,34 +41,40 @@ export interface MarkedStores {
  * @throws ERR_STORE when index.json is damaged
  */
 export async function readMarks(stores: MarkedStores): Promise<Marks> {
-  const digests = new Set<string>();
-  const mounted = new Set<string>();
-  let complete = true;
+  const marks = { blobs: new Set<string>(), folders: new Set<string>(), mounted: new Set<string>(), complete: true };
   for (const digest of new Set((await stores.references.list()).map(({ manifest }) => manifest.digest))) {
-    complete = (await markImage(stores, digest, digests)) && complete;
+    marks.complete = (await markImage(stores, digest, marks)) && marks.complete;
   }
   for (const id of await names(stores.paths.containers, /^[0-9a-f]{64}$/)) {
     const folder = stores.paths.container(id);
-    const lower = await markContainer(stores, folder, digests);
+    const lower = await markContainer(stores, folder, marks);
     if (isLocked(join(folder, 'lock'))) {
-      lower.forEach((digest) => mounted.add(digest));
+      lower.forEach((digest) => marks.mounted.add(digest));
     }
   }
   // A lease whose process has died is as good as held until somebody sweeps it: that errs on the side of keeping.
   for (const name of await names(stores.paths.temporary, /^[0-9a-f]{24}$/)) {
-    (await readLease(join(stores.paths.temporary, name))).forEach((digest) => digests.add(digest));
+    for (const digest of await readLease(join(stores.paths.temporary, name))) {
+      marks.blobs.add(digest);
+      marks.folders.add(digest);
+    }
   }
-  return { digests, mounted, complete };
+  return marks;
+}
+
+interface Needed {
+  blobs: Set<string>;
+  folders: Set<string>;
 }
 
 /** False when the manifest or the config can't be read. */
-async function markImage({ blobs, images }: MarkedStores, digest: string, digests: Set<string>): Promise<boolean> {
-  digests.add(digest);
+async function markImage({ blobs, images }: MarkedStores, digest: string, needed: Needed): Promise<boolean> {
+  needed.blobs.add(digest);
   try {
     const manifest = await images.manifest(digest);
-    [manifest.config, ...manifest.layers].forEach((each) => digests.add(each.digest));
+    [manifest.config, ...manifest.layers].forEach((each) => needed.blobs.add(each.digest));
     const { diffIds } = parseImageConfig(await blobs.read(manifest.config.digest));
-    [...diffIds, ...chainIds(diffIds)].forEach((each) => digests.add(each));
+    [...diffIds, ...chainIds(diffIds)].forEach((each) => needed.folders.add(each));
     return true;
   } catch (error) {
     if (isDinghyError(error)) {
@@ -80,20 +88,20 @@ async function markImage({ blobs, images }: MarkedStores, digest: string, digest
  * Its layers, its fix layers, and what they can be made of again: their blobs and the image's config.
  * @returns the layers and fix layers
  */
-async function markContainer({ layers }: MarkedStores, folder: string, digests: Set<string>): Promise<string[]> {
+async function markContainer({ layers }: MarkedStores, folder: string, needed: Needed): Promise<string[]> {
   const [spec, record] = await Promise.all([
     readJson<RuntimeSpec>(join(folder, 'config.json')),
     readJson<{ imageId?: unknown }>(join(folder, 'container.json')),
   ]);
   if (typeof record?.imageId === 'string') {
-    digests.add(record.imageId);
+    needed.blobs.add(record.imageId);
   }
   const lower = (spec?.dinghy?.rootfs.lower ?? []).flatMap((path) => digestOfFolder(path) ?? []);
   for (const digest of lower) {
-    digests.add(digest);
+    needed.folders.add(digest);
     const layer = await layers.get(digest).catch(() => undefined);
     if (layer) {
-      digests.add(layer.blob.digest);
+      needed.blobs.add(layer.blob.digest);
     }
   }
   return lower;

@@ -16,7 +16,10 @@ export class ChildProgram {
   readonly root: string;
   readonly #program: string;
 
-  constructor(folder: string, source: 'pull-child' | 'store-child' | 'squash-child' | 'journal-child' | 'runtime-child') {
+  constructor(
+    folder: string,
+    source: 'pull-child' | 'store-child' | 'squash-child' | 'journal-child' | 'runtime-child',
+  ) {
     this.root = join(folder, 'root');
     this.#program = join(folder, 'program', `${source}.js`);
     // A package of its own around the program: there the addon is looked for.

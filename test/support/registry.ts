@@ -16,6 +16,8 @@ export interface RegistryFaults {
   tellExpiry?: boolean;
   /** POST to the token server: not known to many. */
   oauth?: boolean;
+  /** Whoever brings no credentials is told so at a ping; anything else is not there for them. */
+  hides?: boolean;
   /** Replaces the realm in the challenge. */
   realm?: string;
   /** Answers for the next requests whose path matches, before anything else is looked at. */
@@ -162,7 +164,11 @@ export class TestRegistry {
     if (url.pathname === '/token') {
       await this.#token(request, url, response);
     } else if (!this.#authorized(request, url)) {
-      this.#challenge(url, response);
+      if (this.faults.hides && url.pathname !== '/v2/') {
+        this.#notFound(response, 'NAME_UNKNOWN');
+      } else {
+        this.#challenge(url, response);
+      }
     } else if (url.pathname === '/v2/') {
       response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
     } else {

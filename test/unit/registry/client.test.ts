@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { digestOf } from '../../../lib/oci/digest';
+import type { Manifest } from '../../../lib/oci/manifest';
 import { parseReference } from '../../../lib/oci/reference';
 import { RegistryClient, type RegistryClientOptions } from '../../../lib/registry/client';
 import type { RegistryAuth } from '../../../lib/registry/credentials';
+import { KnownRegistries } from '../../../lib/registry/known-registries';
 import type { Repository } from '../../../lib/registry/repository';
 import { randomBytes, randomImage, seededRandom } from '../../support/random-image';
 import { TestRegistry } from '../../support/registry';
@@ -68,6 +70,69 @@ async function download(repository: Repository, bytes = large, signal?: AbortSig
 const coded = (code: string, message = /./): unknown =>
   expect.objectContaining({ code, message: expect.stringMatching(message) });
 
+describe('how a registry is spoken to', () => {
+  const paths = (): string[] => registry.seen.map(({ path }) => path);
+  const manifest = '/v2/app/manifests/1';
+  const auth = { username: 'u', password: 'p' };
+
+  it('is not asked where nothing is wanted', async () => {
+    await (await open()).getManifest('1');
+    expect(paths()).toEqual([manifest]);
+  });
+
+  it('is what a refusal says', async () => {
+    registry.faults = { auth: 'bearer' };
+    await (await open()).getManifest('1');
+    expect(paths()).toEqual([manifest, '/token', manifest]);
+  });
+
+  it('is asked where a refusal says nothing', async () => {
+    registry.faults = { auth: 'bearer', respond: [{ path: /manifests/, times: 1, status: 401 }] };
+    await (await open()).getManifest('1');
+    expect(paths()).toEqual([manifest, '/v2/', '/token', manifest]);
+  });
+
+  it('is asked where what others may not see is hidden from them', async () => {
+    registry.faults = { auth: 'basic', ...auth, hides: true };
+    expect((await (await open({ credentials: auth })).getManifest('1')).digest).toBe(image.digest);
+    expect(paths()).toEqual([manifest, '/v2/', manifest]);
+  });
+
+  it('leaves an answer as it is where nothing is wanted after all', async () => {
+    const repository = await open();
+    await expect(repository.getManifest('2')).rejects.toEqual(coded('ERR_IMAGE_NOT_FOUND', /MANIFEST_UNKNOWN/));
+    await expect(repository.getManifest('3')).rejects.toEqual(coded('ERR_IMAGE_NOT_FOUND'));
+    expect(paths()).toEqual(['/v2/app/manifests/2', '/v2/', '/v2/app/manifests/3']);
+  });
+
+  it('is remembered as what it is: a guess is asked about when it fails, and before anything is changed', async () => {
+    const known = new KnownRegistries();
+    await (await open({ known })).getManifest('1');
+    registry.faults = { auth: 'basic', ...auth, hides: true };
+    await (await open({ known, credentials: auth })).getManifest('1');
+    registry.reset();
+    const fresh = new KnownRegistries();
+    const found = await (await open({ known: fresh })).getManifest('1');
+    const client = new RegistryClient({ env: env(), known: fresh });
+    clients.push(client);
+    const target = await client.pushTarget(parseReference(`${registry.host}/app:pushed`));
+    const manifestOf = { ...found, document: found.document as Manifest };
+    await target.putManifest('pushed', manifestOf, new AbortController().signal);
+    expect(registry.seen.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      `GET ${manifest}`,
+      'GET /v2/',
+      'PUT /v2/app/manifests/pushed',
+    ]);
+  });
+
+  it('is asked once by requests that fail together', async () => {
+    registry.faults = { auth: 'basic', ...auth, hides: true };
+    const repository = await open({ credentials: auth });
+    await Promise.all(Array.from({ length: 8 }, () => repository.getManifest('1')));
+    expect(registry.count(/^\/v2\/$/)).toBe(1);
+  });
+});
+
 describe('manifests', () => {
   it('come by tag and by digest', async () => {
     const repository = await open();
@@ -75,7 +140,7 @@ describe('manifests', () => {
     expect((await repository.getManifest(image.digest, undefined, image.manifest.length)).bytes).toEqual(
       image.manifest,
     );
-    expect(registry.count(/^\/v2\/$/)).toBe(1);
+    expect(registry.count(/^\/v2\/$/)).toBe(0);
     expect(registry.seen.at(-1)?.headers.accept).toContain('application/vnd.oci.image.index.v1+json');
   });
 
