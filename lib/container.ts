@@ -33,7 +33,8 @@ export interface CommitOptions {
   config?: Partial<Image['config']>;
 }
 
-export type ForkOptions = ContainerOptions;
+/** What is absent is the base's, save for its `name`, `reuse`, fixed addresses and host ports. */
+export type ForkOptions = Omit<ContainerOptions, 'reuse'>;
 
 export type { UpdateOptions };
 
@@ -209,7 +210,12 @@ export class Container implements AsyncDisposable {
     throw notImplemented('container.commit()', 'build the image with buildah or umoci and pull it');
   }
 
-  async fork(_options: ForkOptions = {}): Promise<Container> {
-    throw notImplemented('container.fork()', 'run a fresh container of the same image');
+  /**
+   * A new container, started, of this one's present files, those of its anonymous volumes included, and of its options, which these
+   * override. This one stays as it is, and may run again, or be removed, meanwhile.
+   * @throws ERR_INVALID_OPTION · ERR_VOLUME_IN_USE · ERR_CONTAINER_NOT_FOUND · ERR_NO_SPACE, and what `run` throws
+   */
+  async fork(options: ForkOptions = {}): Promise<Container> {
+    return new Container(await this.#handle.fork(options));
   }
 }

@@ -17,6 +17,8 @@ import { readEvents, settleEvents } from './run/events';
 import { checkArgv, execOptionNames, settleCollect, spawnOptionNames } from './run/exec-options';
 import type { ExecResult } from './run/exec-result';
 import { findContainer, listContainers } from './run/find';
+import { freezeContainer } from './run/fork';
+import { frozenLayersOf, sweepFrozen } from './run/frozen';
 import { type JournalMark, markJournal } from './run/journal-reader';
 import type { ContainerHandle } from './run/handle';
 import {
@@ -29,6 +31,7 @@ import {
   providerOf,
   rootlessIds,
 } from './run/host';
+import { inheritedOptions, keepOptions } from './run/inherit';
 import { LiveContainer } from './run/live-container';
 import { checkVolumeName } from './run/mount-options';
 import {
@@ -44,6 +47,7 @@ import {
 import { checkNetworkName } from './run/network-option';
 import { settleNetworkOptions } from './run/network-options';
 import { OneShotProcess, runToEnd } from './run/one-shot';
+import { readRecord } from './run/record';
 import { prune, type PruneOutcome, settlePrune } from './run/prune';
 import { sweepNames } from './run/reserve';
 import { type RestoreOutcome, restoreContainers } from './run/restore';
@@ -70,6 +74,7 @@ const log = createLog('runtime');
 
 const runtimeOptionNames = ['root', 'state', 'platform', 'registries', 'auth', 'labels', 'unpackLimits'];
 const createOptionNames = [...containerOptionNames, 'pull', 'platform', 'auth', 'onPullProgress'];
+const forkOptionNames = containerOptionNames.filter((name) => name !== 'reuse');
 const oneShotRefused = ['detached', 'reuse', 'restart', 'autoRemove', 'command'];
 const oneShotNames = createOptionNames.filter((name) => !oneShotRefused.includes(name));
 
@@ -169,11 +174,11 @@ export class Engine {
     const key = given['reuse'] === undefined ? undefined : checkText('reuse', given['reuse']);
     return this.#track(async () => {
       if (key !== undefined) {
-        return new LiveContainer(await this.#reuse(key, image, given, { start: false }));
+        return this.#present(await this.#reuse(key, image, given, { start: false }));
       }
       const control = await this.#create(image, given);
       await this.#guard(control, given, () => control.opened());
-      return new LiveContainer(control);
+      return this.#present(control);
     });
   }
 
@@ -193,7 +198,38 @@ export class Engine {
           await waitForConditions(control, checks, signal ? { signal } : {});
         }
       });
-      return new LiveContainer(control);
+      return this.#present(control);
+    });
+  }
+
+  /** A container of the base's present files and options, held and ended as one that was run. */
+  async fork(base: ContainerControl, options: object): Promise<ContainerHandle> {
+    const given = checkOptions('fork', options, forkOptionNames);
+    return this.#track(async () => {
+      const record = readRecord(base.places.record);
+      if (!record) {
+        throw base.notFound();
+      }
+      const merged: PlainObject = { ...inheritedOptions(record, base.places), ...given };
+      const settings = this.#settle(merged);
+      const checks = settleConditions('waitFor', merged['waitFor'] ?? []);
+      const signal = given['signal'] as AbortSignal | undefined;
+      throwIfAborted(signal === undefined ? undefined : checkSignal('signal', signal));
+      const context = await this.#prepare();
+      const created = await this.#images.pinned(record.imageId, async (config) => {
+        const { lower, ...layers } = await freezeContainer(base);
+        throwIfAborted(signal);
+        const image = { reference: record.image, id: record.imageId, config, lower, base: layers };
+        return createContainer(context, image, settings, { asked: keepOptions(merged) });
+      });
+      const control = await this.#keep(ContainerControl.adopt(context, created, { start: true }));
+      await this.#guard(control, merged, async () => {
+        await control.start();
+        if (checks.length > 0) {
+          await waitForConditions(control, checks, signal ? { signal } : {});
+        }
+      });
+      return this.#present(control);
     });
   }
 
@@ -224,7 +260,7 @@ export class Engine {
 
   async container(idPrefixOrName: string): Promise<ContainerHandle> {
     this.#assertOpen();
-    return new LiveContainer(findContainer(await this.#prepare(), String(idPrefixOrName)));
+    return this.#present(findContainer(await this.#prepare(), String(idPrefixOrName)));
   }
 
   async containers(options: object): Promise<ContainerHandle[]> {
@@ -232,7 +268,7 @@ export class Engine {
     const { all, filters } = checkOptions('containers', options, ['all', 'filters']);
     const matches = matchesContainer(filters, all === undefined ? false : checkBoolean('all', all));
     const found = await listContainers(await this.#prepare());
-    return found.filter(matches).map((control) => new LiveContainer(control));
+    return found.filter(matches).map((control) => this.#present(control));
   }
 
   /** What happens after this call is seen, however late somebody begins to read. */
@@ -369,8 +405,13 @@ export class Engine {
     this.#over?.abort();
     // Calls under way notice that it's closed, and undo what they made.
     await Promise.allSettled(this.#pending);
-    const results = await Promise.allSettled([...this.#owned].map((control) => control.close()));
+    const owned = [...this.#owned];
     this.#owned.clear();
+    const layers = owned.flatMap(({ places }) => frozenLayersOf(places.config));
+    const results: PromiseSettledResult<unknown>[] = await Promise.allSettled(owned.map((control) => control.close()));
+    if (owned[0]) {
+      results.push(...(await Promise.allSettled([sweepFrozen(owned[0].context, layers)])));
+    }
     // After those that were on them.
     results.push(...(await Promise.allSettled([...this.#ownedNetworks.keys()].map((name) => this.closeNetwork(name)))));
     const failed = results.find((result) => result.status === 'rejected');
@@ -416,8 +457,12 @@ export class Engine {
       swept.add(paths.root);
       // Not now: it reads a folder for each container, and somebody waits for a start.
       setTimeout(() => {
-        Promise.all([sweepContainers(context).then(() => sweepNetworks(context)), sweepNames(context)]).catch(
-          (error: unknown) => log('sweeping failed: %s', error),
+        const sweepAfterContainers = async (): Promise<void> => {
+          await sweepContainers(context);
+          await Promise.all([sweepNetworks(context), sweepFrozen(context)]);
+        };
+        Promise.all([sweepAfterContainers(), sweepNames(context)]).catch((error: unknown) =>
+          log('sweeping failed: %s', error),
         );
       }, sweepDelayMs).unref();
     }
@@ -433,7 +478,7 @@ export class Engine {
       this.#prepare(),
       this.#images.whileHere(image, options, async (source) => {
         throwIfAborted(signal);
-        return createContainer(await this.#prepare(), source, settings);
+        return createContainer(await this.#prepare(), source, settings, { asked: keepOptions(options) });
       }),
     ]);
     return this.#keep(ContainerControl.adopt(context, created, begin));
@@ -456,13 +501,18 @@ export class Engine {
       const control = await this.#images.whileHere(image, options, async (source) => {
         const request = reuseRequest(context, key, settings, source.id);
         const joined = await joinReused(context, request, signal);
-        return joined ?? ContainerControl.adopt(context, await createContainer(context, source, settings, request));
+        const origin = { asked: keepOptions(options), reuse: request };
+        return joined ?? ContainerControl.adopt(context, await createContainer(context, source, settings, origin));
       });
       await this.#keep(control);
       await this.#guard(control, options, () => (start ? control.startUnlessRunning() : control.opened()));
       return control;
     };
     return withLock(context.paths.lock(reuseLock(key)), work, signal ? { signal } : {});
+  }
+
+  #present(control: ContainerControl): LiveContainer {
+    return new LiveContainer(control, this);
   }
 
   #settle(options: PlainObject): ContainerSettings {

@@ -23,6 +23,7 @@ import type {
 } from './image';
 import { lowerFolders } from './layers/chain';
 import { settleUnpackLimits, type SettledUnpackLimits, type UnpackLimits } from './layers/unpack-limits';
+import { type ImageConfig, parseImageConfig } from './oci/image-config';
 import { choosePlatform, parsePlatform } from './oci/platform';
 import { canonicalName, parseReference, shownName } from './oci/reference';
 import type * as Pull from './pull/pull';
@@ -256,6 +257,12 @@ export class ImageAccess {
         return done.result;
       }
     }
+  }
+
+  /** Runs `work` with what the image of this id says, for somebody who has its layers: no name leads to it any more, maybe. */
+  async pinned<T>(id: string, work: (config: ImageConfig) => Promise<T>): Promise<T> {
+    await this.store.open();
+    return this.store.pinned(async () => work(parseImageConfig(await this.store.blobs.read(id)).config));
   }
 
   async #forCreate(image: string | Image, policy: PullPolicy, options: CreateOptions): Promise<ReadyImage> {

@@ -199,4 +199,10 @@ sys::Result<void> copy_up(int image, int volume) {
   return copy_metadata(from.get(), to.get(), info, ".");
 }
 
+sys::Result<void> copy_attributes(int from, int to) {
+  struct stat info {};
+  if (fstat(from, &info) != 0) return copy_error(".");
+  return copy_metadata(from, to, info, ".");
+}
+
 }  // namespace jail

@@ -11,4 +11,8 @@ namespace jail {
 // followed; mounts below `image` are not entered.
 sys::Result<void> copy_up(int image, int volume);
 
+// The folder `to` has the owner, mode, times and extended attributes of `from`, as far as its file system can hold
+// them.
+sys::Result<void> copy_attributes(int from, int to);
+
 }  // namespace jail

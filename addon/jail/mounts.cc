@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -15,6 +16,7 @@
 #include "jail/file_systems.h"
 #include "jail/mount_options.h"
 #include "jail/procfs.h"
+#include "jail/rootfs.h"
 #include "jail/target.h"
 #include "sys/kernel.h"
 
@@ -227,6 +229,40 @@ class Mounter {
 
 namespace {
 
+constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+// An upper folder that was never mounted has the mode and owner that it was made with, and not yet those of the folder
+// that it continues.
+sys::Result<void> continue_folder(const Mount& mount) {
+  if (access((mount.work + "/work").c_str(), F_OK) == 0) return {};
+  const sys::Fd below(open(mount.lower.front().c_str(), kFolder));
+  const sys::Fd upper(open(mount.source.c_str(), kFolder));
+  if (!below || !upper) return mount_error(mount, below ? mount.source : mount.lower.front());
+  auto copied = copy_attributes(below.get(), upper.get());
+  if (copied) return {};
+  return mount_error(mount, mount.source, copied.failure().err);
+}
+
+sys::Result<sys::Fd> open_stack(const Mount& mount, const Rootfs& rootfs) {
+  Rootfs stack;
+  stack.lower = mount.lower;
+  stack.userxattr = rootfs.userxattr;
+  stack.redirects = true;
+  if (mount.work.empty()) {
+    stack.lower.insert(stack.lower.begin(), mount.source);
+  } else {
+    SYS_TRY(continue_folder(mount));
+    stack.upper = mount.source;
+    stack.work = mount.work;
+    stack.is_volatile = rootfs.is_volatile;
+  }
+  auto opened = mount_stack(stack);
+  if (opened) return opened;
+  sys::Error failure = opened.take_failure();
+  failure.step = step_of(mount);
+  return failure;
+}
+
 sys::Result<sys::Fd> open_source(const Mount& mount) {
   const unsigned flags =
       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (parse_options(mount.options).recursive_bind ? AT_RECURSIVE : 0);
@@ -256,7 +292,7 @@ sys::Result<std::vector<sys::Fd>> open_sources(const Spec& spec) {
       if (mount.source.empty() || mount.source[0] != '/') {
         return sys::error(step_of(mount), "source '" + mount.source + "' must be absolute", EINVAL);
       }
-      auto opened = open_source(mount);
+      auto opened = mount.lower.empty() ? open_source(mount) : open_stack(mount, spec.rootfs);
       if (!opened) return opened.take_failure();
       source = std::move(*opened);
     }

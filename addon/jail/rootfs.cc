@@ -63,11 +63,12 @@ struct Option {
 // Everything is said explicitly: the defaults depend on how the kernel was built and on module parameters.
 std::vector<Option> common_options(const Rootfs& rootfs) {
   std::vector<Option> options = {{"metacopy", "off"}, {"index", "off"}};
-  // userxattr excludes any redirect_dir but its own implied one.
+  // userxattr excludes any redirect_dir but its own implied one. With it off, rename(2) of a lower layer's folder gives
+  // EXDEV, as programs know it from root file systems; those that rename folders of their data know nothing of it.
   if (rootfs.userxattr) {
     options.push_back({"userxattr", {}});
   } else {
-    options.push_back({"redirect_dir", "off"});
+    options.push_back({"redirect_dir", rootfs.redirects ? "on" : "off"});
   }
   if (rootfs.is_volatile && !rootfs.upper.empty()) options.push_back({"volatile", {}});
   return options;
@@ -187,6 +188,8 @@ sys::Result<void> stop_propagation() {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return sys::errno_error("make mounts private");
   return {};
 }
+
+sys::Result<sys::Fd> mount_stack(const Rootfs& stack) { return mount_overlay(stack); }
 
 sys::Result<sys::Fd> mount_rootfs(const Rootfs& rootfs) {
   auto root = make_mount(rootfs);

@@ -14,6 +14,9 @@ sys::Result<void> stop_propagation();
 // it; the result is its descriptor. Writable ones stay writable until finish_rootfs, so that mount points can be made.
 sys::Result<sys::Fd> mount_rootfs(const Rootfs& rootfs);
 
+// The overlay itself, attached nowhere: of a volume that stands on layers.
+sys::Result<sys::Fd> mount_stack(const Rootfs& stack);
+
 // A root that was asked to be read-only is.
 sys::Result<void> finish_rootfs(int root, const Rootfs& rootfs);
 

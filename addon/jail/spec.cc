@@ -49,11 +49,22 @@ void read_namespaces(JsonReader& reader, const Json* linux_section, Spec& spec) 
   }
 }
 
+void read_stack(JsonReader& reader, const Json* stacks, Mount& mount) {
+  const Json* stack = reader.object(stacks, mount.destination.c_str());
+  if (stack == nullptr) return;
+  mount.lower = reader.texts(stack, "lower");
+  mount.work = reader.text(stack, "work");
+  if (mount.type != "bind" || mount.lower.empty() || mount.work.empty()) {
+    reader.fail("dinghy.stacks: '" + mount.destination + "' needs a bind mount, lower and work");
+  }
+}
+
 void read_mounts(JsonReader& reader, const Json* root, const Json* dinghy, Spec& spec) {
   const Json* list = reader.array(root, "mounts");
   if (list == nullptr) return;
   const std::vector<std::string> copy_up = reader.texts(dinghy, "copyUp");
   const Json* subpaths = reader.object(dinghy, "subpaths");
+  const Json* stacks = reader.object(dinghy, "stacks");
   for (const Json& item : list->GetArray()) {
     Mount mount;
     mount.destination = reader.text(&item, "destination");
@@ -69,6 +80,7 @@ void read_mounts(JsonReader& reader, const Json* root, const Json* dinghy, Spec&
     if (mount.type.empty() || mount.type == "none") mount.type = "bind";
     mount.copy_up = std::find(copy_up.begin(), copy_up.end(), mount.destination) != copy_up.end();
     mount.subpath = reader.text(subpaths, mount.destination.c_str());
+    read_stack(reader, stacks, mount);
     spec.mounts.push_back(std::move(mount));
   }
 }
@@ -110,6 +122,8 @@ void read_rootfs(JsonReader& reader, const Json* root, const Json* dinghy, Spec&
   spec.rootfs.work = reader.text(own, "work");
   spec.rootfs.is_volatile = reader.flag(own, "volatile");
   spec.rootfs.userxattr = reader.flag(own, "userxattr");
+  const auto layers = static_cast<int64_t>(spec.rootfs.lower.size());
+  spec.rootfs.frozen = static_cast<size_t>(reader.integer(own, "frozen", 0, layers).value_or(0));
   if (spec.rootfs.lower.empty()) reader.fail("dinghy.rootfs.lower must not be empty");
   if (spec.rootfs.upper.empty() != spec.rootfs.work.empty()) {
     reader.fail("dinghy.rootfs: upper and work must be given together");

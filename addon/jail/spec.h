@@ -27,6 +27,10 @@ struct Mount {
   std::vector<std::string> options;
   bool copy_up = false;   // an empty source folder is filled from the image's folder first
   std::string subpath{};  // what lies here in the source is mounted; its links lead nowhere but into the source
+  // Not empty: the source is the upper folder of an overlay over these, topmost first, which is what is mounted.
+  // Without `work` it is read-only, and the source one more lower folder.
+  std::vector<std::string> lower{};
+  std::string work{};
 };
 
 // A node under /dev, besides the ones that every container has.
@@ -121,6 +125,8 @@ struct Rootfs {
   bool is_volatile = false;
   bool userxattr = false;
   bool read_only = false;
+  size_t frozen = 0;       // so many of the topmost of `lower` are no image's: containers wrote them
+  bool redirects = false;  // folders of lower layers can be renamed, where the kernel allows it: not with userxattr
 };
 
 struct Spec {

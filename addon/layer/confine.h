@@ -16,6 +16,8 @@ constexpr Capabilities kToUnpack = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER,   C
                                     CAP_MKNOD, CAP_SETFCAP,      CAP_SYS_ADMIN};
 constexpr Capabilities kToDeposit = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_MKNOD, CAP_SETFCAP};
 constexpr Capabilities kToPack = {CAP_DAC_READ_SEARCH};
+// To see what overlayfs marks by trusted.* attributes, SYS_ADMIN again.
+constexpr Capabilities kToCompare = {CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN};
 
 // The process's root and working directory are `folder` for good, it can gain no rights by execve, and keeps no
 // capabilities but these. Descriptors that are open stay usable.

@@ -10,7 +10,6 @@
 
 #include "layer/name.h"
 #include "layer/overlay_marks.h"
-#include "sys/folder.h"
 
 namespace layer {
 namespace {
@@ -38,6 +37,15 @@ struct Below {
   [[nodiscard]] bool is_folder() const { return !folder.empty(); }
 };
 
+// What the container's own layers have under one name.
+struct Here {
+  Parts folder;                       // not empty: a folder
+  std::shared_ptr<const sys::Fd> in;  // null: nothing that shows; else the folder that has the name
+  bool closed = false;                // what lies under this name in the layers below doesn't show through
+  bool changing = false;              // a folder that went, or became another thing, while it was looked at
+  struct stat status = {};
+};
+
 bool same_owner_and_mode(const struct stat& a, const struct stat& b) {
   return a.st_mode == b.st_mode && a.st_uid == b.st_uid && a.st_gid == b.st_gid && a.st_rdev == b.st_rdev;
 }
@@ -57,11 +65,13 @@ class Differ {
  public:
   Differ(ChangeSink& sink, size_t depth) : sink_(sink), depth_(depth) {}
 
-  sys::Result<void> folder(int upper, const Parts& lower, bool opaque);
+  // `closed`: nothing of the lower folder shows through.
+  sys::Result<void> folder(const Parts& own, const Parts& lower, bool closed);
 
  private:
-  sys::Result<void> member(int upper, const std::string& name, const Parts& lower);
-  sys::Result<void> subfolder(int upper, const std::string& name, const Below& below, const struct stat& status);
+  sys::Result<void> member(const Parts& own, const std::string& name, const Parts& lower, bool closed);
+  sys::Result<void> subfolder(const Here& here, const Below& below);
+  [[nodiscard]] sys::Result<Here> look_here(const Parts& own, const std::string& name) const;
   [[nodiscard]] sys::Result<Below> look_below(const Parts& lower, const std::string& name) const;
   sys::Result<void> tell(char kind);
   [[nodiscard]] sys::Error failed(int err = errno) const { return sys::errno_error(kStep, printable(path_), err); }
@@ -102,18 +112,44 @@ sys::Result<Below> Differ::look_below(const Parts& lower, const std::string& nam
   return below;
 }
 
-sys::Result<void> Differ::subfolder(int upper, const std::string& name, const Below& below, const struct stat& status) {
-  const sys::Fd fd(openat(upper, name.c_str(), kOpenFolder));
-  if (!fd) {
-    // Gone, or another thing, since it was looked at: a container may be running in it.
-    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return {};
-    return failed();
+// By the container, which may be running.
+bool has_changed(int err) { return err == ENOENT || err == ENOTDIR || err == ELOOP; }
+
+sys::Result<Here> Differ::look_here(const Parts& own, const std::string& name) const {
+  Here here;
+  for (const Part& part : own) {
+    struct stat status = {};
+    if (fstatat(part.fd->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;
+      return failed();
+    }
+    const bool folder = S_ISDIR(status.st_mode);
+    here.closed = !folder;
+    if (is_whiteout(part.fd->get(), name, status) || (!folder && !here.folder.empty())) break;
+    if (!here.in) {
+      here.in = part.fd;
+      here.status = status;
+    }
+    if (!folder) break;
+    auto fd = std::make_shared<const sys::Fd>(openat(part.fd->get(), name.c_str(), kOpenFolder));
+    if (!*fd && !has_changed(errno)) return failed();
+    if (!*fd) {
+      here.changing = true;
+      return here;
+    }
+    here.closed = has_overlay_mark(fd->get(), "opaque", 'y');
+    here.folder.push_back({part.layer, std::move(fd)});
+    if (here.closed) break;
   }
-  const bool known = below.is_folder() || (!below.exists() && made_by_start(path_, status));
+  return here;
+}
+
+sys::Result<void> Differ::subfolder(const Here& here, const Below& below) {
+  const bool known = below.is_folder() || (!below.exists() && made_by_start(path_, here.status));
   bool told = true;
   if (!known) {
     SYS_TRY(tell(below.exists() ? 'C' : 'A'));
-  } else if (below.is_folder() && !same_owner_and_mode(status, below.status)) {
+  } else if (below.is_folder() && !same_owner_and_mode(here.status, below.status)) {
     SYS_TRY(tell('C'));
   } else {
     told = false;
@@ -122,41 +158,42 @@ sys::Result<void> Differ::subfolder(int upper, const std::string& name, const Be
     return sys::error("limit", "nested deeper than " + std::to_string(depth_) + " folders");
   }
   way_.push_back({path_.size(), told});
-  SYS_TRY(folder(fd.get(), below.folder, has_overlay_mark(fd.get(), "opaque", 'y')));
+  SYS_TRY(folder(here.folder, below.folder, here.closed));
   way_.pop_back();
   return {};
 }
 
-sys::Result<void> Differ::member(int upper, const std::string& name, const Parts& lower) {
-  struct stat status = {};
-  const bool here = fstatat(upper, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
-  if (!here && errno != ENOENT) return failed();
+sys::Result<void> Differ::member(const Parts& own, const std::string& name, const Parts& lower, bool closed) {
+  auto here = look_here(own, name);
+  if (!here) return here.take_failure();
+  if (here->changing) return {};
+  here->closed = here->closed || closed;
   auto below = look_below(lower, name);
   if (!below) return below.take_failure();
-  // Not here: a name of an opaque folder's lower ones, hidden like one with a whiteout.
-  if (!here || is_whiteout(upper, name, status)) return below->exists() ? tell('D') : sys::Result<void>();
-  if (S_ISDIR(status.st_mode)) return subfolder(upper, name, *below, status);
+  if (!here->folder.empty()) return subfolder(*here, *below);
+  // A whiteout, or a name of a closed folder's lower ones, which is hidden as well.
+  if (!here->in) return below->exists() ? tell('D') : sys::Result<void>();
+  const struct stat& status = here->status;
   if (!below->exists()) return made_by_start(path_, status) ? sys::Result<void>() : tell('A');
   const bool same =
       !below->is_folder() && same_owner_and_mode(status, below->status) && same_content(status, below->status) &&
-      (!S_ISREG(status.st_mode) || capability(upper, name) == capability(below->other.parent->get(), name));
+      (!S_ISREG(status.st_mode) || capability(here->in->get(), name) == capability(below->other.parent->get(), name));
   return same ? sys::Result<void>() : tell('C');
 }
 
-sys::Result<void> Differ::folder(int upper, const Parts& lower, bool opaque) {
-  auto names = sys::folder_names(upper, kStep);
+sys::Result<void> Differ::folder(const Parts& own, const Parts& lower, bool closed) {
+  auto names = Stack::names_in(own);
   if (!names) return failed(names.failure().err);
-  if (opaque && !lower.empty()) {
+  if (closed && !lower.empty()) {
     auto hidden = Stack::names_in(lower);
     if (!hidden) return failed(hidden.failure().err);
-    hidden->insert(names->begin(), names->end());
-    names->assign(hidden->begin(), hidden->end());
+    names->merge(*hidden);
   }
   const size_t length = path_.size();
   for (const std::string& name : *names) {
     path_ += '/';
     path_ += name;
-    SYS_TRY(member(upper, name, lower));
+    SYS_TRY(member(own, name, lower, closed));
     path_.resize(length);
   }
   return {};
@@ -164,10 +201,12 @@ sys::Result<void> Differ::folder(int upper, const Parts& lower, bool opaque) {
 
 }  // namespace
 
-sys::Result<void> diff(int upper, const Stack& lower, ChangeSink& sink, size_t depth) {
+sys::Result<void> diff(const Stack& own, const Stack& lower, ChangeSink& sink, size_t depth) {
+  auto changed = own.folder("");
+  if (!changed) return sys::errno_error(kStep, "/", changed.failure().err);
   auto root = lower.folder("");
   if (!root) return sys::errno_error(kStep, "/", root.failure().err);
-  return Differ(sink, depth).folder(upper, *root, false);
+  return Differ(sink, depth).folder(*changed, *root, false);
 }
 
 }  // namespace layer

@@ -1,4 +1,4 @@
-// What a container changed: its upper folder told against the layers below it, as `docker diff` tells it.
+// What a container changed: its own layers told against the image's below them, as `docker diff` tells it.
 #pragma once
 
 #include <cstddef>
@@ -19,10 +19,10 @@ class ChangeSink {
 
 // `sink` has the changes sorted by path, a folder before what is in it. A folder that holds a change is itself told as
 // modified; of one that was deleted, only itself is told. What every start makes as places for its own mounts (/proc,
-// /dev, /etc/hosts and their like) counts as there from the beginning. `upper` may be a running container's, and
-// hostile: nothing is looked up but by one name in one open folder, and no link is followed; its mount should be nodev.
-// More than `depth` folders in each other are an error.
+// /dev, /etc/hosts and their like) counts as there from the beginning. The topmost of `own` may be a running
+// container's upper folder, and hostile: nothing is looked up but by one name in one open folder, and no link is
+// followed; its mount should be nodev. More than `depth` folders in each other are an error.
 // Steps of errors: "read tree", whose path is the entry's; "limit"; what the sink gives.
-sys::Result<void> diff(int upper, const Stack& lower, ChangeSink& sink, size_t depth = 1024);
+sys::Result<void> diff(const Stack& own, const Stack& lower, ChangeSink& sink, size_t depth = 1024);
 
 }  // namespace layer

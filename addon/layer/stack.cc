@@ -49,6 +49,12 @@ sys::Result<Stack> Stack::open(const std::vector<std::string>& layers) {
   return stack;
 }
 
+Stack Stack::of(std::vector<sys::Fd> layers) {
+  Stack stack;
+  for (sys::Fd& layer : layers) stack.roots_.push_back(std::make_shared<const sys::Fd>(std::move(layer)));
+  return stack;
+}
+
 sys::Result<std::set<std::string>> Stack::names_in(const Parts& folder) {
   std::set<std::string> names;
   for (const Part& part : folder) {

@@ -28,6 +28,9 @@ class Stack {
  public:
   static sys::Result<Stack> open(const std::vector<std::string>& layers);
 
+  // Of folders that are open already, topmost first.
+  static Stack of(std::vector<sys::Fd> layers);
+
   // The same without the topmost layer.
   [[nodiscard]] Stack below_top() const;
 

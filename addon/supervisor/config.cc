@@ -46,6 +46,18 @@ std::optional<HealthConfig> parse_health(sys::JsonReader& reader, const sys::Jso
   return health;
 }
 
+void parse_freezing(sys::JsonReader& reader, const sys::Json* section, Config& config) {
+  const sys::Json* list = reader.array(section, "freezing");
+  if (list == nullptr) return;
+  for (const sys::Json& entry : list->GetArray()) {
+    Freezing freezing{reader.text(&entry, "from"), reader.text(&entry, "to")};
+    if (!freezing.from.starts_with('/') || !freezing.to.starts_with('/')) {
+      return reader.fail("dinghy.freezing: from and to must be absolute");
+    }
+    config.freezing.push_back(std::move(freezing));
+  }
+}
+
 void parse_section(sys::JsonReader& reader, const sys::Json* section, Config& config) {
   if (reader.integer(section, "version", INT_MIN, INT_MAX).value_or(0) != kSectionVersion) {
     reader.fail("dinghy.version: this binary knows only " + std::to_string(kSectionVersion));
@@ -69,6 +81,7 @@ void parse_section(sys::JsonReader& reader, const sys::Json* section, Config& co
   config.release = reader.texts(section, "release");
   config.trees = reader.texts(section, "trees");
   config.volumes = parse_anonymous_volumes(reader, section);
+  parse_freezing(reader, section, config);
 }
 
 }  // namespace

@@ -33,6 +33,12 @@ struct HealthConfig {
   int retries = 3;
 };
 
+// A folder that was written in, `from`, and the name it has as a layer, `to`.
+struct Freezing {
+  std::string from;
+  std::string to;
+};
+
 struct RootlessConfig {
   uid_t uid = 0;
   gid_t gid = 0;
@@ -65,6 +71,7 @@ struct Config {
   std::vector<std::string> release;
   std::vector<std::string> trees;
   AnonymousVolumes volumes;
+  std::vector<Freezing> freezing;  // decided, and done by finish_freezing()
 };
 
 // `json` is the content of config.json. Its errors are of step "config.json" and name the property.

@@ -48,6 +48,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool wants_state = false;
   bool wants_log = false;
   bool sends_stdin = false;
+  bool writes = false;  // into the container's files, for as long as it is open
 
  private:
   void on_event(uint32_t events);

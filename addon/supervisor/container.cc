@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "supervisor/clock.h"
+#include "supervisor/config_draft.h"
 #include "supervisor/host.h"
 #include "supervisor/update.h"
 #include "supervisor/volume_users.h"
@@ -108,6 +109,7 @@ void Container::launch() {
 }
 
 sys::Result<void> Container::begin_start() {
+  SYS_TRY(finish_freezing(config_));
   SYS_TRY(network_.prepare());
   if (!config_.spec.cgroups_path.empty()) {
     auto cgroup = jail::Cgroup::create(config_.spec.cgroups_path, config_.spec.resources, config_.spec.rootless);
@@ -308,7 +310,7 @@ void Container::end_now() {
 sys::Result<void> Container::update(const sys::Json& request) {
   auto changes = parse_update(request);
   if (!changes) return changes.take_failure();
-  SYS_TRY(draft_config(config_.bundle, request, config_.detached));
+  SYS_TRY(draft_update(config_.bundle, request, config_.detached));
   const bool lives = phase_ == Phase::kStarting || phase_ == Phase::kRunning;
   auto outcome = lives ? cgroup_.update(changes->resources) : sys::Result<void>();
   if (outcome) outcome = adopt_draft(config_.bundle);
@@ -323,6 +325,11 @@ sys::Result<void> Container::update(const sys::Json& request) {
   }
   journal_.note("update");
   return {};
+}
+
+sys::Result<std::vector<Freezing>> Container::freeze(const FreezeRequest& request) {
+  if (!resting()) return sys::error("freeze", "the container is running", EBUSY);
+  return supervisor::freeze(config_, request);
 }
 
 sys::Result<void> Container::resize(uint16_t columns, uint16_t rows) {

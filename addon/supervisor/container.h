@@ -10,6 +10,7 @@
 #include "jail/jail.h"
 #include "supervisor/config.h"
 #include "supervisor/container_network.h"
+#include "supervisor/freeze.h"
 #include "supervisor/health_monitor.h"
 #include "supervisor/journal.h"
 #include "supervisor/log_writer.h"
@@ -55,6 +56,9 @@ class Container {
   // Other limits, in force at once if it runs, and another policy, from its next end on; both stay for its next starts.
   // After a failure nothing has changed. `request`: see update.h.
   sys::Result<void> update(const sys::Json& request);
+  // What it has written becomes layers that nobody changes any more; see freeze.h. EBUSY unless it rests. Returns those
+  // that were made: a folder in which nothing is new makes none.
+  sys::Result<std::vector<Freezing>> freeze(const FreezeRequest& request);
   sys::Result<void> pause();
   sys::Result<void> unpause();
   // Its config.json and container.json are those in the folder `draft`, and of its names on disk it is `to` that goes

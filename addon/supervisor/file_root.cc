@@ -68,6 +68,10 @@ bool has_place(int root, const jail::Mount& mount, int source) {
 sys::Result<void> mount_files(int root, const jail::Spec& spec, Access access) {
   jail::Spec files = spec;
   std::erase_if(files.mounts, [](const jail::Mount& mount) { return mount.type != "bind"; });
+  // As with the root: nothing is written to the upper folder or the work folder.
+  if (access == Access::kRead) {
+    for (jail::Mount& mount : files.mounts) mount.work.clear();
+  }
   auto opened = jail::open_sources(files);
   if (!opened) return opened.take_failure();
   jail::Prepared prepared;

@@ -61,8 +61,8 @@ void announce(bool folder) {
 }
 
 // What is read from here on is a container's, or anybody's; whoever asked may read it from fd 1.
-sys::Result<void> begin_reading(int root, bool folder = true) {
-  SYS_TRY(layer::confine(root, layer::kToPack));
+sys::Result<void> begin_reading(int root, bool folder = true, layer::Capabilities kept = layer::kToPack) {
+  SYS_TRY(layer::confine(root, kept));
   SYS_TRY(end_with_control());
   announce(folder);
   // Fewer turns of the reader's event loop; a user may have used up what he has for pipes.
@@ -143,11 +143,11 @@ class ChangeLines final : public layer::ChangeSink {
 sys::Result<std::string> diff(const Wish& wish) {
   auto layers = open_container_layers(wish.bundle, wish.socket);
   if (!layers) return layers.take_failure();
-  SYS_TRY(begin_reading(layers->upper.get()));
+  SYS_TRY(begin_reading(layers->upper, true, layer::kToCompare));
   layer::Output output(kOutputFd);
   SYS_TRY(output.start());
   ChangeLines lines(output);
-  SYS_TRY(layer::diff(layers->upper.get(), layers->lower, lines));
+  SYS_TRY(layer::diff(layers->own, layers->lower, lines));
   SYS_TRY(output.finish());
   JsonText json;
   return json.put("changes", lines.count()).text();

@@ -110,8 +110,17 @@ sys::Result<ContainerLayers> open_container_layers(const std::string& bundle, co
   const jail::Rootfs& rootfs = config->spec.rootfs;
   auto upper = open_folder_root(rootfs.upper, config->rootless);
   if (!upper) return upper.take_failure();
-  layers.upper = std::move(upper->folder);
-  auto lower = layer::Stack::open(rootfs.lower);
+  const auto image = rootfs.lower.begin() + static_cast<std::ptrdiff_t>(rootfs.frozen);
+  layers.upper = upper->folder.get();
+  std::vector<sys::Fd> own;
+  own.push_back(std::move(upper->folder));
+  for (auto path = rootfs.lower.begin(); path != image; path++) {
+    auto folder = sys::open(AT_FDCWD, path->c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!folder) return folder.take_failure();
+    own.push_back(std::move(*folder));
+  }
+  layers.own = layer::Stack::of(std::move(own));
+  auto lower = layer::Stack::open({image, rootfs.lower.end()});
   if (!lower) return lower.take_failure();
   layers.lower = std::move(*lower);
   return layers;

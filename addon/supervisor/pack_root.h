@@ -21,9 +21,11 @@ struct PackRoot {
 // container's lock. The process, of one thread, may be in other namespaces afterwards.
 sys::Result<PackRoot> open_container_root(const std::string& bundle, const std::string& socket);
 
-// What a container is made of, apart: its upper folder, on a mount like the above, and the layers below it.
+// What a container is made of, apart: what it wrote, its upper folder on a mount like the above and the layers that
+// were frozen of it, and the image's layers below.
 struct ContainerLayers {
-  sys::Fd upper;
+  int upper = -1;  // of `own`
+  layer::Stack own;
   layer::Stack lower;
   sys::Fd lock;
 };

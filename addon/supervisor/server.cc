@@ -108,6 +108,7 @@ void Server::on_request(Connection& connection, const Request& request) {
   if (op == "join") return handle_join(connection, request);
   if (op == "remove") return handle_remove(connection, request);
   if (op == "rename") return handle_rename(connection, request);
+  if (op == "freeze") return handle_freeze(connection, request);
   if (op == "update") return answer(connection, request.id, container_->update(request.document));
   if (op == "pause") return answer(connection, request.id, container_->pause());
   if (op == "unpause") return answer(connection, request.id, container_->unpause());
@@ -136,8 +137,7 @@ Container::Done Server::answer_later(Connection& connection, int64_t id) {
 }
 
 bool Server::being_written() const {
-  const Client writer = writer_.lock();
-  return writer && writer->open();
+  return std::any_of(clients_.begin(), clients_.end(), [](const Client& c) { return c->open() && c->writes; });
 }
 
 void Server::run_waiting() {
@@ -242,9 +242,9 @@ void Server::admit_writer(Connection& connection, int64_t id) {
       });
       return;
     }
-    writer_ = connection.weak_from_this();
     container_->hold_restarts(true);
   }
+  connection.writes = true;
   answer_join(connection, id);
 }
 
@@ -309,6 +309,27 @@ void Server::handle_rename(Connection& connection, const Request& request) {
   const std::string old_name = reader.text(&request.document, "oldName");
   const auto valid = reader.done();
   answer(connection, request.id, valid ? container_->rename(draft, from, to, old_name) : valid);
+}
+
+void Server::handle_freeze(Connection& connection, const Request& request) {
+  auto wanted = parse_freeze(request.document);
+  if (!wanted) return connection.reply_error(request.id, wanted.failure());
+  freeze_for(connection, request.id, *wanted);
+}
+
+void Server::freeze_for(Connection& connection, int64_t id, const FreezeRequest& request) {
+  if (being_written() && container_->resting()) {
+    waiting_.push_back([this, client = connection.weak_from_this(), id, request] {
+      if (const Client strong = client.lock()) freeze_for(*strong, id, request);
+    });
+    return;
+  }
+  auto frozen = container_->freeze(request);
+  if (!frozen) return connection.reply_error(id, frozen.failure());
+  std::vector<std::string> layers;
+  for (const Freezing& each : *frozen) layers.push_back(each.to);
+  JsonText json;
+  connection.reply(id, json.put_raw("layers", json_array(layers)).text());
 }
 
 void Server::state_changed() {

@@ -62,8 +62,11 @@ class Server {
   void answer_join(Connection& connection, int64_t id);
   void handle_remove(Connection& connection, const Request& request);
   void handle_rename(Connection& connection, const Request& request);
+  void handle_freeze(Connection& connection, const Request& request);
+  void freeze_for(Connection& connection, int64_t id, const FreezeRequest& request);
 
-  // Somebody changes the files of a container that doesn't run: a start, and others who want to, wait for him.
+  // Somebody changes the files from outside, or began to while it ran: a start, others who want to, and who makes
+  // layers of them wait for him.
   [[nodiscard]] bool being_written() const;
   void run_waiting();
 
@@ -83,8 +86,7 @@ class Server {
   std::vector<Client> clients_;
   std::vector<std::pair<std::weak_ptr<Connection>, int64_t>> removal_requests_;
   std::vector<std::weak_ptr<Connection>> behind_;  // have not read their last `log` event yet
-  std::weak_ptr<Connection> writer_;
-  std::deque<std::function<void()>> waiting_;  // for the writer's end
+  std::deque<std::function<void()>> waiting_;      // for the writers' end
   Loop::Timer log_timer_ = 0;
   bool removing_ = false;       // it ends now, and everything of it goes
   bool shutting_down_ = false;  // it ends now, and its folders stay

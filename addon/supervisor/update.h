@@ -23,10 +23,7 @@ sys::Result<Update> parse_update(const sys::Json& request);
 // What `changes` has is in `resources`.
 void merge_resources(jail::Resources& resources, const jail::Resources& changes);
 
-// The bundle's config.json with the changes of `request` in it, as a draft beside it: what else it says stays.
-sys::Result<void> draft_config(const std::string& bundle, const sys::Json& request, bool sync);
-// The draft takes its place, or is gone.
-sys::Result<void> adopt_draft(const std::string& bundle);
-void drop_draft(const std::string& bundle);
+// The bundle's config.json with the changes of `request` in it, as a draft (config_draft.h): what else it says stays.
+sys::Result<void> draft_update(const std::string& bundle, const sys::Json& request, bool sync);
 
 }  // namespace supervisor

@@ -27,11 +27,11 @@ class Lines final : public layer::ChangeSink {
 };
 
 std::string diff_of(const std::string& upper, const std::vector<std::string>& lower, size_t depth = 1024) {
-  const sys::Fd fd(open(upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  auto own = layer::Stack::open({upper});
   auto stack = layer::Stack::open(lower);
-  if (!fd || !stack) return "cannot open";
+  if (!own || !stack) return "cannot open";
   Lines lines;
-  auto told = layer::diff(fd.get(), *stack, lines, depth);
+  auto told = layer::diff(*own, *stack, lines, depth);
   return told ? lines.text : told.failure().step + " " + told.failure().path;
 }
 

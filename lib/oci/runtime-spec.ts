@@ -78,6 +78,7 @@ function makeSection(image: ImageConfig, settings: ContainerSettings, placement:
     // Docker fills a new volume from the image, never a host folder or a tmpfs.
     copyUp: placement.mounts.filter(isFilled).map(({ target }) => target),
     ...subpathsOf(placement.mounts),
+    ...stacksOf(placement.mounts),
     stop: { signal: stopSignal(image, settings), timeoutMs: settings.stopTimeoutMs },
     init: settings.init,
     autoRemove: settings.autoRemove,
@@ -100,6 +101,11 @@ function isFilled({ type, noCopy, subpath }: ResolvedMount): boolean {
 function subpathsOf(mounts: readonly ResolvedMount[]): Pick<DinghySection, 'subpaths'> {
   const found = mounts.flatMap(({ target, subpath }) => (subpath === undefined ? [] : [[target, subpath] as const]));
   return found.length === 0 ? {} : { subpaths: Object.fromEntries(found) };
+}
+
+function stacksOf(mounts: readonly ResolvedMount[]): Pick<DinghySection, 'stacks'> {
+  const found = mounts.flatMap(({ target, stack }) => (stack === undefined ? [] : [[target, stack] as const]));
+  return found.length === 0 ? {} : { stacks: Object.fromEntries(found) };
 }
 
 /** A signal that an image names and nobody knows is SIGTERM, as in Docker. */

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 
 import type { ContainerSettings, RecursiveBind } from './settings';
-import type { SpecMount } from './spec-types';
+import type { SpecMount, VolumeStack } from './spec-types';
 
 /** A mount whose host side is known: the folder of a volume exists or is about to. */
 export interface ResolvedMount {
@@ -20,6 +20,8 @@ export interface ResolvedMount {
   propagation?: string;
   sizeBytes?: number;
   mode?: number;
+  /** Of a volume that stands on frozen layers. */
+  stack?: VolumeStack;
   options: string[];
 }
 

@@ -101,6 +101,10 @@ export interface DinghySection {
   copyUp: string[];
   /** By mount destination: what lies there in the mount's source is mounted, looked up inside it. */
   subpaths?: Record<string, string>;
+  /** By mount destination: volumes that stand on frozen layers. */
+  stacks?: Record<string, VolumeStack>;
+  /** Written by the supervisor: folders that became layers, some of them maybe not yet in their place (addon/supervisor/freeze.h). */
+  freezing?: { from: string; to: string }[];
   stop: { signal: number; timeoutMs: number };
   init: boolean;
   autoRemove: boolean;
@@ -144,6 +148,14 @@ export interface OverlayRoot {
   work: string;
   volatile: boolean;
   userxattr: boolean;
+  /** So many of the topmost of `lower` were written by containers and frozen; absent: none. The rest is the image's. */
+  frozen?: number;
+}
+
+/** The folder that a mount names is the upper one of an overlay over these, topmost first. */
+export interface VolumeStack {
+  lower: string[];
+  work: string;
 }
 
 export interface IdRange {

@@ -10,6 +10,7 @@ import type { WaitingTask } from '../native/task';
 import { waitForEnd, waitForRemoval } from './ending';
 import type { RemoveOptions, StopOptions, WaitOptions } from './handle';
 import type { WaitResult } from './exec-result';
+import { frozenLayersOf } from './frozen';
 import { noteContainer } from './journal';
 import type { ContainerPlaces } from './places';
 import type { ContainerRecord } from './record';
@@ -382,12 +383,18 @@ export class ContainerControl {
     try {
       mkdirSync(this.places.runtime, { recursive: true, mode: 0o700 });
       // On a tmpfs what it wrote ended with the boot.
-      [this.places.upper, this.places.work].forEach((folder) => mkdirSync(folder, { recursive: true, mode: 0o755 }));
+      for (const folder of [this.places.upper, this.places.work, ...this.#layersOnTmpfs()]) {
+        mkdirSync(folder, { recursive: true, mode: 0o755 });
+      }
       settleDeath(this.context, this.places, this.record);
       return this.#open(launchSupervisor(this.context, lockFd), { hold: false });
     } finally {
       closeSync(lockFd);
     }
+  }
+
+  #layersOnTmpfs(): string[] {
+    return this.record.rootfsProvider === 'overlay-tmpfs' ? frozenLayersOf(this.places.config) : [];
   }
 
   #open(supervisor: WaitingTask, options: OpenOptions): SupervisorLink {

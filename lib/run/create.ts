@@ -41,6 +41,23 @@ export interface CreateImage {
   config: ImageConfig;
   /** Layer folders, topmost first. */
   lower: string[];
+  /** Of a fork. */
+  base?: BaseLayers;
+}
+
+/** What a container wrote, as layers that others can stand on. */
+export interface BaseLayers {
+  /** So many of the topmost layer folders are no image's. */
+  frozen: number;
+  /** By the destination of an anonymous volume: its layers, topmost first. */
+  stacks: Record<string, string[]>;
+}
+
+/** What is kept of how a container came to be, besides its settings. */
+export interface Origin {
+  /** The options, as keepOptions() makes them. */
+  asked: Record<string, unknown>;
+  reuse?: ReuseRequest;
 }
 
 /** A container on disk. */
@@ -56,7 +73,7 @@ export async function createContainer(
   context: RunContext,
   image: CreateImage,
   settings: ContainerSettings,
-  reuse?: ReuseRequest,
+  { asked, reuse }: Origin,
 ): Promise<CreatedContainer> {
   const inherited = mountsFrom(context, settings.volumesFrom);
   const reservation = await reserve(context, settings.name, async (id) => {
@@ -64,7 +81,8 @@ export async function createContainer(
   });
   const { places, lockFd, nameLink } = reservation;
   let supervisor: WaitingTask | undefined;
-  const volumes: AnonymousVolumes = { user: places.id, folders: [] };
+  const { frozen = 0, stacks = {} } = image.base ?? {};
+  const volumes: AnonymousVolumes = { user: places.id, folders: [], layers: stacks };
   let release = (): void => undefined;
   try {
     // It gets ready while the files are written here.
@@ -89,6 +107,7 @@ export async function createContainer(
         // Otherwise an unmount would sync the whole file system of the upper: nothing of an owned container outlives it.
         volatile: !settings.detached,
         userxattr: context.rootless !== undefined,
+        ...(frozen > 0 ? { frozen } : {}),
       },
       network: network.section,
       mounts,
@@ -110,7 +129,7 @@ export async function createContainer(
     };
     const spec = makeRuntimeSpec(image.config, settings, placement);
     writeFileSync(places.config, JSON.stringify(spec), { mode: 0o600 });
-    const record = makeRecord(context, image, settings, spec, placement, reuse);
+    const record = { ...makeRecord(context, image, settings, spec, placement, reuse), asked };
     if (reuse) {
       claimKey(reuse, places.id);
     }

@@ -17,6 +17,7 @@ import { armDeadline, execInContainer } from './exec';
 import { execOptionNames, settleCollect, settleSpawn } from './exec-options';
 import type { ExecResult, WaitResult } from './exec-result';
 import { exportContainer } from './export';
+import { frozenLayersOf, sweepFrozen } from './frozen';
 import type {
   ArchiveOptions,
   AttachOptions,
@@ -49,12 +50,19 @@ import { checkBoolean, checkChoice, checkDuration, checkOptions, checkSignal, in
 
 const waitConditions = ['not-running', 'next-exit', 'removed'] as const;
 
+/** What a container asks of the Runtime that it belongs to. */
+export interface ContainerActions {
+  fork(control: ContainerControl, options: object): Promise<ContainerHandle>;
+}
+
 /** Checks what the user gave, and hands it to the parts that do it. */
 export class LiveContainer implements ContainerHandle {
   readonly control: ContainerControl;
+  readonly #actions: ContainerActions;
 
-  constructor(control: ContainerControl) {
+  constructor(control: ContainerControl, actions: ContainerActions) {
     this.control = control;
+    this.#actions = actions;
   }
 
   get id(): string {
@@ -111,7 +119,7 @@ export class LiveContainer implements ContainerHandle {
       force: force === undefined ? false : checkBoolean('force', force),
       volumes: volumes === undefined ? false : checkBoolean('volumes', volumes),
     };
-    await this.#there(() => this.control.remove(settings));
+    await this.#withoutItsLayers(() => this.#there(() => this.control.remove(settings)));
   }
 
   async rename(name: string): Promise<void> {
@@ -120,7 +128,19 @@ export class LiveContainer implements ContainerHandle {
   }
 
   async close(): Promise<void> {
-    await this.control.close();
+    await this.#withoutItsLayers(() => this.control.close());
+  }
+
+  /** Layers that were frozen for it go with the last that stands on them. */
+  async #withoutItsLayers(remove: () => Promise<void>): Promise<void> {
+    const { context, places } = this.control;
+    const layers = frozenLayersOf(places.config);
+    await remove();
+    await sweepFrozen(context, layers);
+  }
+
+  async fork(options: object): Promise<ContainerHandle> {
+    return this.#actions.fork(this.control, options);
   }
 
   async wait(options: WaitOptions): Promise<WaitResult> {

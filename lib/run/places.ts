@@ -20,6 +20,8 @@ export interface ContainerPlaces {
   empty: string;
   upper: string;
   work: string;
+  /** Where what containers wrote lies as layers: on the file system of the upper folder, for it goes there by a rename. */
+  frozen: string;
   etc: string;
   /** Its folder on the run-time tmpfs. */
   runtime: string;
@@ -51,6 +53,7 @@ export function containerPlaces(
     empty: join(bundle, 'empty'),
     upper: join(writable, 'upper'),
     work: join(writable, 'work'),
+    frozen: provider === 'overlay' ? paths.frozen : join(state, 'frozen'),
     etc: join(bundle, 'etc'),
     runtime,
     socket: join(runtime, 'ctl'),

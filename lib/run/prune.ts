@@ -7,6 +7,7 @@ import { diskUsage } from '../util/disk-usage';
 import type { RunContext } from './context';
 import { statusOf } from './describe';
 import { listContainers } from './find';
+import { sweepFrozen } from './frozen';
 import { type JournalEvent, noteEvent } from './journal';
 import { pruneNetworks } from './network-actions';
 import { observe } from './state';
@@ -93,6 +94,9 @@ export async function prune(context: RunContext, store: Store, settings: PruneSe
   const nothing: Pruned = { names: [], freedBytes: 0 };
   const containers = settings.containers ? await pruneContainers(context) : nothing;
   const volumes = settings.volumes ? await pruneVolumes(context, { all: settings.volumes === 'all' }) : nothing;
+  if (settings.containers) {
+    containers.freedBytes += await sweepFrozen(context);
+  }
   const networks = settings.networks ? { names: await pruneNetworks(context), freedBytes: 0 } : nothing;
   const images = settings.images ? await pruneImages(context, store, { all: settings.images === 'all' }) : nothing;
   for (const [type, pruned] of [

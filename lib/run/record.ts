@@ -42,6 +42,8 @@ export interface ContainerRecord {
   stopSignal: number;
   stopTimeoutMs: number;
   reuse?: ReuseRecord;
+  /** The options as they were given, for those that are forked from it; absent where an older version made it. */
+  asked?: Record<string, unknown>;
 }
 
 /** Undefined when there is none (yet, or any more): it is written last of a container's files, by rename. */

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
+import { DinghyError } from '../errors';
 import type { StorePaths } from '../store/paths';
 
 /** volume.json: whose volume this is. */
@@ -32,6 +33,26 @@ export interface NewVolume extends Omit<VolumeDocument, 'created'> {
 /** Where the volume's files lie, which is what containers see. */
 export function volumeData(paths: StorePaths, name: string): string {
   return join(paths.volume(name), '_data');
+}
+
+/** The work folder of the overlay that a volume is when it stands on frozen layers. */
+export function volumeWork(paths: StorePaths, name: string): string {
+  return join(paths.volume(name), '_work');
+}
+
+/**
+ * The volume's files lie in frozen layers too, so that its folder alone is not what its container sees. Such a volume is that one's alone:
+ * the kernel takes a folder as the upper one of one overlay.
+ * @throws ERR_VOLUME_IN_USE
+ */
+export function assertShareable(paths: StorePaths, name: string): void {
+  if (isAnonymous(name) && existsSync(volumeWork(paths, name))) {
+    throw new DinghyError({
+      code: 'ERR_VOLUME_IN_USE',
+      message: `volume ${name} cannot be shared: its container was forked, or is a fork; give that one a named volume`,
+      details: { volume: name },
+    });
+  }
 }
 
 /**

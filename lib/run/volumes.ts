@@ -5,14 +5,25 @@ import { DinghyError } from '../errors';
 import type { ImageConfig } from '../oci/image-config';
 import type { ContainerSettings, MountSetting } from '../oci/settings';
 import type { ResolvedMount } from '../oci/spec-mounts';
+import type { VolumeStack } from '../oci/spec-types';
 import { noteEvent } from './journal';
 import type { RunContext } from './context';
-import { anonymousName, ensureVolume, joinVolume, type NewVolume, volumeData } from './volume-store';
+import {
+  anonymousName,
+  assertShareable,
+  ensureVolume,
+  joinVolume,
+  type NewVolume,
+  volumeData,
+  volumeWork,
+} from './volume-store';
 
 /** The anonymous volumes that the container `user` has so far, by the folders they lie in. */
 export interface AnonymousVolumes {
   user: string;
   folders: string[];
+  /** By destination: the layers, topmost first, that an anonymous volume stands on. */
+  layers?: Readonly<Record<string, string[]>>;
 }
 
 /**
@@ -43,6 +54,7 @@ function joinAnonymous({ paths }: RunContext, mount: ResolvedMount, { user, fold
   if (!mount.anonymous || mount.name === undefined) {
     return;
   }
+  assertShareable(paths, mount.name);
   const folder = paths.volume(mount.name);
   if (!joinVolume(folder, user)) {
     throw new DinghyError({
@@ -64,12 +76,23 @@ function resolveMount(context: RunContext, mount: MountSetting, anonymous: Anony
   }
   if (mount.source !== undefined) {
     const name = mount.source;
+    assertShareable(context.paths, name);
     return { ...rest, source: makeVolume(context, { name, labels: {}, anonymous: false }), name };
   }
   const name = anonymousName();
   anonymous.folders.push(context.paths.volume(name));
   const source = makeVolume(context, { name, labels: {}, anonymous: true, user: anonymous.user });
-  return { ...rest, source, name, anonymous: true };
+  const stack = makeStack(context, name, anonymous.layers?.[mount.target]);
+  return { ...rest, source, name, anonymous: true, ...(stack ? { stack } : {}) };
+}
+
+function makeStack({ paths }: RunContext, name: string, lower: readonly string[] = []): VolumeStack | undefined {
+  if (lower.length === 0) {
+    return undefined;
+  }
+  const work = volumeWork(paths, name);
+  mkdirSync(work, { mode: 0o700 });
+  return { lower: [...lower], work };
 }
 
 function bindSource({ source = '', createSource }: MountSetting): string {

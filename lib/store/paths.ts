@@ -89,6 +89,11 @@ export class StorePaths {
     return join(this.networks, checked('network name', name, /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/));
   }
 
+  /** Holds a folder for each layer that was frozen of a container: what no image has and nobody can make again. */
+  get frozen(): string {
+    return join(this.root, 'frozen');
+  }
+
   get volumes(): string {
     return join(this.root, 'volumes');
   }
