@@ -7,7 +7,8 @@ export function tarNames(archive: Buffer): string[] {
 
 /** One line for each member: type, mode, owner, size, time and name. */
 export function tarListing(archive: Buffer): string[] {
-  return tar(archive, ['-tv', '--numeric-owner', '--full-time']);
+  // How wide a column is depends on the members before.
+  return tar(archive, ['-tv', '--numeric-owner', '--full-time']).map((line) => line.replace(/ +/g, ' '));
 }
 
 /** The content of one file in it. */
