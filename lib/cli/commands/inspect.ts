@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import { isDinghyError } from '../../index';
 import type { Context } from '../context';
-import { ExitStatus, UsageError } from '../context';
-import { describe } from '../failure';
-import { expand } from '../table';
+import { UsageError } from '../context';
+import { inspectEach } from '../inspecting';
 
 interface InspectFlags {
   format?: string;
@@ -17,19 +16,7 @@ export function configure(command: Command, context: Context): void {
     .option('--type <type>', 'container or image')
     .argument('<name...>')
     .action(async (names: string[], flags: InspectFlags) => {
-      const found: unknown[] = [];
-      let failed = false;
-      for (const name of names) {
-        try {
-          found.push(await lookUp(context, name, flags.type));
-        } catch (error) {
-          context.stderr.write(`Error: ${describe(error)}\n`);
-          failed = true;
-        }
-      }
-      if (flags.format === undefined) context.stdout.write(`${JSON.stringify(found, null, 4)}\n`);
-      else found.forEach((one) => context.stdout.write(`${expand(flags.format!, one)}\n`));
-      if (failed) throw new ExitStatus(1);
+      await inspectEach(context, names, flags.format, (name) => lookUp(context, name, flags.type));
     });
 }
 

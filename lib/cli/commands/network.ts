@@ -2,15 +2,15 @@ import type { Command } from 'commander';
 import type { CreateNetworkOptions, NetworkInspect, NetworksOptions } from '../../index';
 import { isDinghyError } from '../../index';
 import type { Context } from '../context';
-import { ExitStatus, UsageError } from '../context';
+import { UsageError } from '../context';
 import { forEach } from '../each';
-import { describe } from '../failure';
 import { collect, danglingFilter, parseFilters } from '../filters';
 import { keyValues, number } from '../flag-values';
 import { shortId } from '../format';
+import { inspectEach } from '../inspecting';
 import { runPrune } from '../pruning';
 import type { Column, Row } from '../table';
-import { expand, printRows } from '../table';
+import { printRows } from '../table';
 
 const columns: readonly Column[] = [
   ['NETWORK ID', 'ID'],
@@ -109,19 +109,9 @@ function configureInspect(command: Command, context: Context): void {
     .option('-f, --format <template>', "'{{.Name}}', '{{json .Containers}}'")
     .argument('<name...>')
     .action(async (names: string[], { format }: { format?: string }) => {
-      const found: Record<string, unknown>[] = [];
-      let failed = false;
-      for (const name of names) {
-        try {
-          found.push(inDockersWords(await (await context.runtime().network(name)).inspect()));
-        } catch (error) {
-          context.stderr.write(`Error: ${describe(error)}\n`);
-          failed = true;
-        }
-      }
-      if (format === undefined) context.stdout.write(`${JSON.stringify(found, null, 4)}\n`);
-      else found.forEach((one) => context.stdout.write(`${expand(format, one)}\n`));
-      if (failed) throw new ExitStatus(1);
+      await inspectEach(context, names, format, async (name) =>
+        inDockersWords(await (await context.runtime().network(name)).inspect()),
+      );
     });
 }
 
