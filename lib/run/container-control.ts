@@ -451,7 +451,7 @@ export class ContainerControl {
     // A supervisor that answered its last request still holds the lock for a moment.
     for (const deadline = Date.now() + handoverMs; existsSync(this.places.bundle); await sleep(5)) {
       if (await cleanContainer(this.context, this.record.id, options)) {
-        break;
+        return; // its volumes as well
       }
       if (Date.now() > deadline) {
         throw this.locked();

@@ -97,10 +97,12 @@ export function readVolume(paths: StorePaths, name: string): VolumeDocument | un
 
 /** All of them, by name. */
 export function listVolumes(paths: StorePaths): VolumeDocument[] {
+  return volumeNames(paths).flatMap((name) => readVolume(paths, name) ?? []);
+}
+
+function volumeNames(paths: StorePaths): string[] {
   try {
-    return readdirSync(paths.volumes)
-      .sort()
-      .flatMap((name) => readVolume(paths, name) ?? []);
+    return readdirSync(paths.volumes).sort();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
       return [];
@@ -137,8 +139,8 @@ export function anonymousFolders(
 
 /** The folders of the anonymous volumes that the container has, also when its creation was cut short. */
 export function volumesOf(paths: StorePaths, user: string): string[] {
-  return listVolumes(paths)
-    .map(({ name }) => paths.volume(name))
+  return volumeNames(paths)
+    .map((name) => paths.volume(name))
     .filter((folder) => existsSync(join(usersOf(folder), user)));
 }
 
