@@ -169,13 +169,12 @@ sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id, const 
   auto addresses = parse_addresses(config);
   if (!addresses) return addresses.take_failure();
   const std::uint32_t address = addresses->container.address;
-  if (!has_direct_ports(bound) || !allow_loopback_source(config.bridge)) {
-    return hold_rules(config, address, id, {});
+  if (has_direct_ports(bound) && allow_loopback_source(config.bridge)) {
+    auto rules = hold_rules(config, address, id, bound);
+    // A kernel without nft_fib says ENOENT: the forwarder serves the host's clients too.
+    if (rules || rules.failure().err != ENOENT) return rules;
   }
-  auto rules = hold_rules(config, address, id, bound);
-  // A kernel without nft_fib: the forwarder serves the host's clients too.
-  if (!rules && rules.failure().err == ENOENT) return hold_rules(config, address, id, {});
-  return rules;
+  return hold_rules(config, address, id, {});
 }
 
 sys::Result<Attachment> attach(const Config& config, std::string_view id, int netns, const std::vector<Port>& bound) {

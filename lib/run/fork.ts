@@ -12,6 +12,7 @@ import { newFrozenLayer } from './frozen';
 import { readRecord } from './record';
 import { checkReply } from './start-error';
 import { volumeWork } from './volume-store';
+import { usersByVolume, volumeInUse } from './volume-users';
 
 /** What a fork stands on: the layers of its base's root, topmost first, and of its volumes. */
 export interface ForkBase extends BaseLayers {
@@ -115,21 +116,16 @@ function assertShort(name: string, layers: number): void {
 
 /** A volume that becomes a layer would be another one to whoever else has it. @throws ERR_VOLUME_IN_USE */
 function assertVolumesAreOwn({ context, record }: ContainerControl, doing: string): void {
-  const own = record.mounts.filter(({ anonymous }) => anonymous).map(({ name }) => name);
+  const own = record.mounts.flatMap(({ anonymous, name }) => (anonymous && name !== undefined ? [name] : []));
   if (own.length === 0) {
     return;
   }
-  const others = listIds(context)
-    .filter((id) => id !== record.id)
-    .flatMap((id) => readRecord(placesOnDisk(context, id).record) ?? []);
+  const others = listIds(context).filter((id) => id !== record.id);
+  const users = usersByVolume(others.flatMap((id) => readRecord(placesOnDisk(context, id).record) ?? []));
   for (const volume of own) {
-    const users = others.filter(({ mounts }) => mounts.some(({ name }) => name === volume)).map(({ name }) => name);
-    if (users.length > 0) {
-      throw new DinghyError({
-        code: 'ERR_VOLUME_IN_USE',
-        message: `${doing}: its volume ${volume} is also that of ${users.join(', ')}: remove ${users.length === 1 ? 'that container' : 'those containers'} first`,
-        details: { volume, containers: users },
-      });
+    const containers = users.get(volume);
+    if (containers) {
+      throw volumeInUse(`${doing} with its volume ${volume}`, volume, containers);
     }
   }
 }

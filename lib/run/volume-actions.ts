@@ -5,6 +5,7 @@ import type { RunContext } from './context';
 import { listContainers } from './find';
 import { noteEvent } from './journal';
 import { anonymousName, buryVolume, listVolumes, readVolume, volumeData, type VolumeDocument } from './volume-store';
+import { usersByVolume, volumeInUse } from './volume-users';
 import { makeVolume } from './volumes';
 
 /** A volume as it stands. */
@@ -57,11 +58,7 @@ export async function inspectVolumes(context: RunContext): Promise<VolumeState[]
 export async function removeVolume(context: RunContext, name: string, { force }: { force: boolean }): Promise<void> {
   const { names } = await dropVolumes(context, (volume, usedBy) => {
     if (volume.name === name && usedBy.length > 0) {
-      throw new DinghyError({
-        code: 'ERR_VOLUME_IN_USE',
-        message: `cannot remove volume ${name}: ${usedBy.join(', ')} ${usedBy.length === 1 ? 'has' : 'have'} it: remove ${usedBy.length === 1 ? 'that container' : 'those containers'} first`,
-        details: { volume: name, containers: usedBy },
-      });
+      throw volumeInUse(`cannot remove volume ${name}`, name, usedBy);
     }
     return volume.name === name;
   });
@@ -92,15 +89,7 @@ export async function dropVolumes(
 }
 
 async function usersOfVolumes(context: RunContext): Promise<Map<string, string[]>> {
-  const users = new Map<string, string[]>();
-  for (const { record } of await listContainers(context)) {
-    for (const { name } of record.mounts) {
-      if (name !== undefined) {
-        users.set(name, [...(users.get(name) ?? []), record.name]);
-      }
-    }
-  }
-  return users;
+  return usersByVolume((await listContainers(context)).map(({ record }) => record));
 }
 
 function stateOf(
