@@ -54,6 +54,13 @@ bool is_v2(int fd) {
   return fstatfs(fd, &info) == 0 && static_cast<unsigned long>(info.f_type) == CGROUP2_SUPER_MAGIC;
 }
 
+// What a process that has one thread writes "0" to. For cgroup.procs the kernel shuts out every fork on the host, for
+// which it waits 10 to 24 ms (an RCU grace period) if nobody has just done the same; a thread that moves itself alone
+// needs none of it (cgroup_procs_write_start). v2 has no such file, but CLONE_INTO_CGROUP.
+sys::Result<sys::Fd> open_entrance(int folder, bool v2) {
+  return sys::open(folder, v2 ? "cgroup.procs" : "tasks", O_WRONLY);
+}
+
 // Whether a v1 hierarchy gets a folder: because of a limit, the device filter or the statistics.
 bool is_wanted(const Hierarchy& hierarchy, const CgroupHost& host, const std::vector<std::string>& needed,
                bool devices) {
@@ -109,7 +116,7 @@ sys::Result<void> Cgroup::add_folder(const Hierarchy& hierarchy, const std::stri
   folder.name = path;
   folder.v2 = hierarchy.v2;
   folder.controllers = hierarchy.controllers;
-  auto procs = sys::open(folder.fd.get(), "cgroup.procs", O_WRONLY);
+  auto procs = open_entrance(folder.fd.get(), folder.v2);
   if (!procs) return procs.take_failure();
   folder.procs = std::move(*procs);
   folders_.push_back(std::move(folder));
@@ -194,7 +201,7 @@ sys::Result<Cgroup> Cgroup::create_exec(const std::vector<int>& parents, std::st
       made = true;
     }
     auto fd = sys::open(parent, folder.borrowed ? "." : folder.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    auto procs = fd ? sys::open(fd->get(), "cgroup.procs", O_WRONLY) : sys::Result<sys::Fd>(fd.failure());
+    auto procs = fd ? open_entrance(fd->get(), folder.v2) : sys::Result<sys::Fd>(fd.failure());
     if (!procs) {
       if (folder.parent) (void)remove_cgroup_folder(folder.parent.get(), folder.name);
       (void)cgroup.remove(0);

@@ -66,7 +66,8 @@ class Cgroup {
   [[nodiscard]] std::vector<int> folder_fds() const;
   // For CLONE_INTO_CGROUP; -1 without a v2 hierarchy.
   [[nodiscard]] int v2_fd() const;
-  // Write-only cgroup.procs of the v1 hierarchies, and of v2 too when asked; a process joins by writing "0".
+  // Write-only: `tasks` of the v1 hierarchies, and cgroup.procs of v2 too when asked; a process that has one thread
+  // joins by writing "0".
   [[nodiscard]] std::vector<int> procs_fds(bool with_v2) const;
   [[nodiscard]] std::vector<std::string> paths() const;
   [[nodiscard]] std::vector<CgroupView> views() const;
