@@ -2,8 +2,14 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 
 namespace net {
+
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 sys::Result<EventLoop> EventLoop::create() {
   sys::Fd fd(epoll_create1(EPOLL_CLOEXEC));

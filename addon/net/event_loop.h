@@ -10,6 +10,9 @@
 
 namespace net {
 
+// Milliseconds of a clock that nobody sets.
+std::int64_t now_ms();
+
 class EventTarget {
  public:
   // Events of one descriptor: EPOLLIN and so on. It may not be destroyed before the events of this turn are all

@@ -18,4 +18,8 @@ namespace net {
 sys::Result<sys::Fd> hold_rules(const Config& config, std::uint32_t address, std::string_view id,
                                 const std::vector<Port>& ports);
 
+// In the present network namespace, a container's: what its programs send to port 53 of `address` (of its loopback)
+// goes to `port` there, and the answers come from 53. Holds while the descriptor is open.
+sys::Result<sys::Fd> redirect_dns(std::uint32_t address, std::uint16_t port);
+
 }  // namespace net

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 
 namespace net {
@@ -15,11 +14,6 @@ constexpr std::size_t kDatagramSize = 65536;
 
 // One thread and never kept over a call: on the stack it would be 64 KiB deep in each handler.
 std::array<std::byte, kDatagramSize> buffer;
-
-std::int64_t now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 
