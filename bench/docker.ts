@@ -10,6 +10,8 @@ export interface Engine {
 }
 
 export interface Docker extends Engine {
+  /** For `DOCKER_HOST`. */
+  readonly host: string;
   /** The image of an OCI layout, `folder:tag`, is known by `name`. */
   load(source: string, name: string): Promise<void>;
 }
@@ -49,6 +51,7 @@ export async function startDocker(base: string): Promise<Docker> {
     throw error;
   }
   return {
+    host: socket,
     run,
     async load(source, name) {
       const archive = join(folder, 'image.tar');

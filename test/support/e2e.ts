@@ -72,8 +72,8 @@ export class Bench {
   }
 
   /** The command line, to its end. */
-  cli(args: readonly string[], input = ''): Ended {
-    const options = { env: this.env, input, encoding: 'utf8', timeout: 60_000 } as const;
+  cli(args: readonly string[], input = '', env = this.env): Ended {
+    const options = { env, input, encoding: 'utf8', timeout: 60_000 } as const;
     const { status, stdout, stderr } = spawnSync(process.execPath, [cliPath, ...args], options);
     return { status, stdout, stderr };
   }
