@@ -166,6 +166,12 @@ async function findImages(files: ArchiveFiles, platform: Platform): Promise<Foun
         : 'it has neither manifest.json (as docker save writes) nor oci-layout and index.json',
     );
   }
+  if (!isLayout && (await files.find('version'))) {
+    // containers-image-dir: its manifest.json is the image's manifest.
+    throw invalidArchive(
+      "it is a folder as skopeo's dir: and podman's docker-dir write: copy it to an OCI layout (skopeo copy dir:... oci:...)",
+    );
+  }
   const images = isLayout ? await readOciLayout(files, platform) : await readDockerArchive(files);
   if (images.length === 0) {
     throw invalidArchive('there is no image in it');

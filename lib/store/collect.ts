@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { createLog } from '../log';
 import { digestOfName } from '../oci/digest';
 import { moveFolder, storeError, syncFolder, unlessMissing } from '../util/files';
-import { withLock } from './locks';
+import { removeLock, withLock } from './locks';
 import { type MarkedStores, readMarks } from './marks';
 import type { TemporaryFolder } from './temporary';
 
@@ -28,7 +28,8 @@ interface Candidate {
 /**
  * Mark and sweep: blobs, layers and fix layers that no image, container or lease needs are moved into the graveyard. Nobody can
  * start to need any of it meanwhile: leases grow, and containers are made, under the shared form of the lock that this takes
- * exclusively. Moving is quick whatever the size, and deleting the graveyard is for later, when others may go on.
+ * exclusively. Moving is quick whatever the size, and deleting the graveyard is for later, when others may go on. The lock files of
+ * layers that nobody needs go with them.
  * While a manifest or config is damaged nothing is swept, for what it named isn't known.
  * @throws ERR_STORE when index.json is damaged: then nothing is moved; ABORT_ERR
  */
@@ -51,6 +52,9 @@ export async function moveGarbage(
     for (const [index, { digest, path }] of garbage.entries()) {
       await unlessMissing(rename(path, join(graveyard.path, `${index}`)));
       log('swept %s', digest);
+    }
+    for (const { digest, path } of await listLocks(stores.paths.locks)) {
+      if (!folders.has(digest) && (only?.has(digest) ?? true)) await removeLock(path);
     }
   };
   try {
@@ -76,6 +80,15 @@ async function listFolders(folder: string): Promise<Candidate[]> {
     const digest = digestOfName(hex);
     const path = join(folder, name);
     return digest === undefined ? [] : [{ digest, kind: 'folder', path, replaced: more.length > 0 }];
+  });
+}
+
+/** Those of one layer or one chain each: there are as many as there ever were layers. All others are few. */
+async function listLocks(folder: string): Promise<{ digest: string; path: string }[]> {
+  const names = (await unlessMissing(readdir(folder))) ?? [];
+  return names.flatMap((name) => {
+    const digest = digestOfName(/^(?:layer|fix|squash)-([0-9a-f]+)$/.exec(name)?.[1] ?? '');
+    return digest === undefined ? [] : [{ digest, path: join(folder, name) }];
   });
 }
 

@@ -1,5 +1,5 @@
-import { closeSync, openSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
 
 import { flock } from '../native/binding';
 import { abortable, sleep, throwIfAborted } from '../util/abort';
@@ -44,17 +44,41 @@ export async function acquireLock(path: string, mode: LockMode = 'exclusive', si
 
 /** The lock, or undefined when somebody (of this process or another) holds a conflicting one. */
 export async function tryLock(path: string, mode: LockMode = 'exclusive'): Promise<HeldLock | undefined> {
-  const file = await open(path, 'a', 0o600);
-  try {
-    if (flock(file.fd, mode)) {
-      return heldLock(file);
+  for (;;) {
+    const file = await open(path, 'a', 0o600);
+    let locked = false;
+    try {
+      locked = flock(file.fd, mode);
+      if (!locked) {
+        return undefined;
+      }
+      if (hasName(file.fd)) {
+        return heldLock(file);
+      }
+      locked = false; // the lock of a file that was removed meanwhile: others lock the one that has the name now
+    } finally {
+      if (!locked) {
+        await file.close();
+      }
     }
-  } catch (error) {
-    await file.close();
-    throw error;
   }
-  await file.close();
-  return undefined;
+}
+
+function hasName(fd: number): boolean {
+  return fstatSync(fd).nlink > 0;
+}
+
+/** The lock file is gone, unless somebody holds it. Who waits for it locks a new one of that name. */
+export async function removeLock(path: string): Promise<void> {
+  const lock = await tryLock(path);
+  if (!lock) {
+    return;
+  }
+  try {
+    await unlink(path);
+  } finally {
+    await lock.release();
+  }
 }
 
 /** As `tryLock`, at once: for the few microseconds that a start can spare. */

@@ -29,6 +29,11 @@ afterEach(async () => {
 const pull = (name: string, image: ReturnType<typeof randomImage>): ReturnType<typeof pullImage> =>
   pullImage(registry.addImage(name, image), { store, registry: { env: { HOME: folder } } });
 
+const lockFiles = (): string[] =>
+  readdirSync(store.paths.locks)
+    .filter((name) => name.includes('-'))
+    .sort();
+
 const content = async (): Promise<string[]> =>
   [...(await store.blobs.list()), ...(await store.layers.list()), ...readdirSync(store.paths.fixes)].sort();
 
@@ -37,13 +42,20 @@ it('takes what no image needs, and what images share only with the last of them'
   const [left, right] = ['left', 'right'].map((name) => buildImage([shared, buildLayer([{ name, content: name }])]));
   await pull('left:1', left!);
   const before = await content();
+  const locksBefore = lockFiles();
+  expect(locksBefore).toEqual(
+    expect.arrayContaining(left!.layers.map(({ diffId }) => diffId.replace('sha256:', 'layer-'))),
+  );
   await pull('right:1', right!);
+  expect(lockFiles().length).toBeGreaterThan(locksBefore.length);
   await store.references.removeManifests(new Set([right!.digest]));
   expect(await store.collect()).toBeGreaterThan(right!.layers[1]!.blob.length);
   expect(await content()).toEqual(before);
+  expect(lockFiles()).toEqual(locksBefore);
   await store.references.removeManifests(new Set([left!.digest]));
   await store.collect();
   expect(await content()).toEqual([]);
+  expect(lockFiles()).toEqual([]);
   expect(readdirSync(store.paths.temporary)).toEqual([]);
 });
 

@@ -250,6 +250,17 @@ describe('archives of old engines', () => {
   });
 });
 
+it("skopeo's folders with one manifest are refused, with what to do", async () => {
+  const path = join(folder, 'image.dir');
+  mkdirSync(path);
+  writeFileSync(join(path, 'version'), 'Directory Transport Version: 1.1\n');
+  writeFileSync(join(path, 'manifest.json'), image.manifest);
+  await expect(loadImages(path, { store })).rejects.toMatchObject({
+    code: 'ERR_INVALID_IMAGE',
+    message: expect.stringContaining('oci:'),
+  });
+});
+
 describe('a stream, or a file, that is compressed', () => {
   const archive = tarOf(ociArchive(blobsOf(image), indexOf(entryOf(image, called('docker.io/library/app:1')))));
   it.each([
