@@ -77,7 +77,7 @@ int serve(const ResolverConfig& config) {
   for (const auto& network : config.networks) networks.emplace_back(sys::Fd(next++), network.name);
   std::optional<DnsRelay> relay;
   const std::size_t limit = question_limit();
-  if (!config.is_internal) relay.emplace(*loop, servers_of(config), limit);
+  if (!config.is_internal || !config.servers.empty()) relay.emplace(*loop, servers_of(config), limit);
   DnsService service(*loop, DnsZone(std::move(networks), addresses_of(config.hosts)), std::move(relay));
   ControlTarget over;
   if (!service.serve(std::move(udp), std::move(tcp))) return kExitSetup;
@@ -92,6 +92,8 @@ int serve(const ResolverConfig& config) {
 
 sys::Result<ResolverSockets> open_resolver(int netns) {
   ResolverSockets sockets;
+  sockets.netns.reset(fcntl(netns, F_DUPFD_CLOEXEC, 0));
+  if (!sockets.netns) return sys::errno_error("open resolver");
   const auto open = [&](sys::Fd& where, sys::Result<sys::Fd> opened) -> sys::Result<void> {
     if (!opened) return opened.take_failure();
     where = std::move(*opened);
@@ -114,7 +116,18 @@ sys::Result<Helper> start_resolver(const ResolverSockets& sockets, const Resolve
     keep.push_back(folder->get());
     folders.push_back(std::move(*folder));
   }
-  return start_helper("dinghy-resolve", keep, [&] { return serve(config); });
+  sys::Result<Helper> helper = sys::error("start resolver", "");
+  const auto start = [&]() -> sys::Result<void> {
+    helper = start_helper("dinghy-resolve", keep, [&] { return serve(config); });
+    return {};
+  };
+  // It is born where it asks from: once it has no privilege it cannot move.
+  if (config.servers.empty()) {
+    SYS_TRY(start());
+  } else {
+    SYS_TRY(in_namespace(sockets.netns.get(), start));
+  }
+  return helper;
 }
 
 }  // namespace net

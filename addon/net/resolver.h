@@ -2,6 +2,7 @@
 //
 // It answers the names of the containers on its networks and passes the rest on to the host's name servers, which it
 // reaches from the host's network namespace: one on the host's loopback, as systemd-resolved has it, is one of them.
+// Others that the container was given are reached from its own.
 //
 // Its sockets have another port than 53, and a rule in the container's namespace sends there what goes to port 53 of
 // 127.0.0.11: an image with a name server of its own can then bind that port on all addresses, as it could without us.
@@ -22,7 +23,7 @@ inline constexpr const char* kResolverAddress = "127.0.0.11";
 // The sockets inside a container's namespace, and the owner of the rule: open for as long as the container has the
 // resolver. Who serves them may change.
 struct ResolverSockets {
-  sys::Fd udp, tcp, rules;
+  sys::Fd netns, udp, tcp, rules;
 };
 
 // In `netns` the loopback must be up. After a failure nothing remains there.
@@ -35,9 +36,10 @@ struct ResolverConfig {
   };
   std::vector<Network> networks;                  // in the order in which they are asked
   std::multimap<std::string, std::string> hosts;  // further names (lower case) and their addresses
-  bool is_internal = false;                       // nothing is passed on
-  std::vector<std::string> servers;               // instead of the host's
-  std::string resolv_conf = "/etc/resolv.conf";   // the host's
+  bool is_internal = false;                       // the host's servers are not asked
+  std::string resolv_conf = "/etc/resolv.conf";   // which those are
+  // Asked instead, from the container's own namespace: they are what its programs would reach at these addresses.
+  std::vector<std::string> servers;
 };
 
 // A helper process serves the sockets. It keeps no privilege, so what it reads must be readable for everybody: the

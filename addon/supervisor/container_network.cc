@@ -45,6 +45,7 @@ sys::Result<void> ContainerNetwork::connect() {
       SYS_TRY(attach(endpoint, connections_.empty() ? ports() : std::vector<net::Port>()));
     }
     SYS_TRY(forward());
+    SYS_TRY(resolver_.serve(namespace_.get(), config_.network));
   }
   return tell_names();
 }
@@ -108,6 +109,7 @@ void ContainerNetwork::end_forwarder() {
 
 void ContainerNetwork::close() {
   end_forwarder();
+  resolver_.close();
   rest();
   for (Connection& connection : connections_) {
     // A link that could not be removed goes with the namespace: the kernel deletes both ends of a veth pair.

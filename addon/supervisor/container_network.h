@@ -7,6 +7,7 @@
 
 #include "net/network.h"
 #include "supervisor/config.h"
+#include "supervisor/container_resolver.h"
 #include "supervisor/loop.h"
 #include "supervisor/name_file.h"
 #include "sys/fd.h"
@@ -16,7 +17,7 @@ namespace supervisor {
 
 class ContainerNetwork {
  public:
-  ContainerNetwork(Loop& loop, const Config& config) : loop_(loop), config_(config) {}
+  ContainerNetwork(Loop& loop, const Config& config) : loop_(loop), config_(config), resolver_(loop) {}
   ~ContainerNetwork() { close(); }
   ContainerNetwork(const ContainerNetwork&) = delete;
   ContainerNetwork& operator=(const ContainerNetwork&) = delete;
@@ -25,8 +26,8 @@ class ContainerNetwork {
   sys::Result<void> prepare();
   // The namespace that init made is kept, and is the one that `spec` names from now on.
   void adopt(sys::Fd network, jail::Spec& spec);
-  // The namespace is connected, the ports are forwarded, and the container's names are told. May run while init sets up
-  // its mounts.
+  // The namespace is connected, the ports are forwarded, the container's names are told, and it has a resolver for the
+  // others'. May run while init sets up its mounts.
   sys::Result<void> connect();
   // The container is called otherwise: where its names are told, the new ones are.
   sys::Result<void> rename();
@@ -35,7 +36,7 @@ class ContainerNetwork {
   // Everything is undone. Idempotent.
   void close();
 
-  [[nodiscard]] bool is_child(pid_t pid) const { return pid == forwarder_.pid; }
+  [[nodiscard]] bool is_child(pid_t pid) const { return pid == forwarder_.pid || resolver_.is_child(pid); }
   // The ports as they are bound.
   [[nodiscard]] std::vector<net::Port> ports() const;
   // Where the ports lead to, without its prefix length; empty when there is none.
@@ -60,6 +61,7 @@ class ContainerNetwork {
   std::list<Connection> connections_;
   std::vector<net::Listener> listeners_;
   net::Helper forwarder_;
+  ContainerResolver resolver_;
 };
 
 }  // namespace supervisor

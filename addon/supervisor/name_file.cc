@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <utility>
@@ -19,7 +20,7 @@ sys::Result<void> NameFile::publish(const std::string& folder, const std::string
   sys::Fd file(open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return sys::errno_error("tell names", draft);
   // Before it has its name: whoever sees it finds it locked.
-  const bool told = flock(file.get(), LOCK_EX | LOCK_NB) == 0 &&
+  const bool told = fchmod(file.get(), 0644) == 0 && flock(file.get(), LOCK_EX | LOCK_NB) == 0 &&
                     write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
                     rename(draft.c_str(), path.c_str()) == 0;
   if (!told) {

@@ -18,8 +18,8 @@ class NameFile {
   NameFile& operator=(const NameFile&) = delete;
 
   // `folder`/`address` has these names, one a line, whole at every moment, and is locked (flock) until withdraw() or
-  // the end of this process: a reader takes one that is not locked for dead. The address is this container's alone.
-  // Again: with other names.
+  // the end of this process: a reader takes one that is not locked for dead. Readers have no privilege. The address is
+  // this container's alone. Again: with other names.
   sys::Result<void> publish(const std::string& folder, const std::string& address,
                             const std::vector<std::string>& names);
   // The file is gone. Idempotent.

@@ -60,6 +60,7 @@ NetworkConfig parse_network(sys::JsonReader& reader, const sys::Json* section) {
   if (const sys::Json* endpoints = reader.array(network, "endpoints")) {
     for (const sys::Json& entry : endpoints->GetArray()) config.endpoints.push_back(parse_endpoint(reader, entry));
   }
+  config.dns = reader.texts(network, "dns");
   if (const sys::Json* ports = reader.array(network, "ports")) {
     for (const sys::Json& entry : ports->GetArray()) config.ports.push_back(parse_port(reader, entry));
   }

@@ -23,6 +23,7 @@ struct Endpoint {
 struct NetworkConfig {
   NetworkMode mode = NetworkMode::kNone;
   std::vector<Endpoint> endpoints;  // of kBridge
+  std::vector<std::string> dns;     // of kBridge: servers to ask instead of the host's
   std::vector<net::Port> ports;     // of kBridge
 };
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
@@ -40,8 +41,8 @@ class Names {
     check_or_abort(chmod(path_.c_str(), 0755) == 0);
   }
   ~Names() {
-    while (!files_.empty()) remove(std::string(files_.begin()->first));
-    rmdir(path_.c_str());
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
   }
   Names(const Names&) = delete;
   Names& operator=(const Names&) = delete;
@@ -218,13 +219,17 @@ class Resolved {
 
 using Texts = std::vector<std::string>;
 
-net::ResolverConfig config_of(const std::vector<const Names*>& networks, std::vector<std::string> servers = {}) {
+// With the host's name servers, which its resolv.conf has.
+net::ResolverConfig config_of(const std::vector<const Names*>& networks, const std::vector<std::string>& servers = {}) {
   net::ResolverConfig config;
   for (const Names* names : networks) {
     config.networks.push_back({"Net" + std::to_string(config.networks.size() + 1), names->path()});
   }
   config.hosts = {{"host.dinghy.internal", "10.91.0.1"}, {"host.docker.internal", "10.91.0.1"}};
-  config.servers = std::move(servers);
+  if (servers.empty()) return config;
+  config.resolv_conf = networks.front()->path() + "/resolv.conf-" + servers.front();
+  std::ofstream file(config.resolv_conf);
+  for (const std::string& server : servers) file << "nameserver " << server << "\n";
   return config;
 }
 
@@ -396,6 +401,26 @@ TEST_CASE("on an internal network nothing is passed on") {
   const Resolved container(config);
   CHECK(rcode_of(container.ask(query("www.example.com", kA))) == Rcode::kNoName);
   CHECK(container.addresses("web") == Texts{"10.91.0.2"});
+}
+
+TEST_CASE("servers that the container was given are asked from inside it, also where nothing else is passed on") {
+  const HostNamespace host;
+  Names names;
+  names.add("10.91.0.2", "web\n");
+  const Upstream others("127.0.0.53", "192.0.2.53");
+  for (const bool is_internal : {false, true}) {
+    net::ResolverConfig config = config_of({&names}, {"127.0.0.53"});
+    config.servers = {"127.0.0.53"};
+    config.is_internal = is_internal;
+    const Resolved container(config);
+    CHECK(rcode_of(container.ask(query("www.example.com", kA))) == Rcode::kServerFailure);
+    in_namespace(container.inside(), [&] {
+      const Upstream own("127.0.0.53", "192.0.2.77");
+      CHECK(container.addresses("www.example.com") == Texts{"192.0.2.77"});
+      CHECK(addresses_in(container.ask_by_tcp(query("www.example.com", kA))) == Texts{"192.0.2.77"});
+    });
+    CHECK(container.addresses("web") == Texts{"10.91.0.2"});
+  }
 }
 
 TEST_CASE("an image's own name server can have port 53, and nobody outside reaches the resolver") {

@@ -28,6 +28,8 @@ export interface CreateFlags extends LimitFlags, IoFlags {
   cidfile?: string;
   device?: string[];
   dns?: string[];
+  dnsOption?: string[];
+  dnsSearch?: string[];
   entrypoint?: string;
   env?: string[];
   envFile?: string[];
@@ -90,6 +92,8 @@ export function declareCreateFlags(command: Command): Command {
     .option('--cpuset-cpus <list>', 'CPUs it may run on (0-3, 0,1)')
     .option('--device <device>', 'give it a host device', collect)
     .option('--dns <address>', 'name server', collect)
+    .option('--dns-option <option>', 'an option of resolv.conf (ndots:1)', collect)
+    .option('--dns-search <domain>', "domain in which names are looked up; '.' for none", collect)
     .option('--entrypoint <program>', "instead of the image's entrypoint; '' for none")
     .option('-e, --env <name=value>', 'set an environment variable; without a value, pass it on', collect)
     .option('--env-file <file>', 'read environment variables from a file', collect)
@@ -171,6 +175,8 @@ export function createOptions(
     network: networkOption([...(flags.network ?? []), ...(flags.net ?? [])], flags.ip),
     aliases: flags.networkAlias,
     dns: flags.dns,
+    dnsSearch: flags.dnsSearch,
+    dnsOptions: flags.dnsOption,
     extraHosts: extraHosts(flags.addHost),
     pid: flags.pid,
     ipc: flags.ipc,

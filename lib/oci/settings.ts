@@ -20,6 +20,10 @@ export interface ContainerSettings {
   files: FileSetting[];
   network: NetworkSetting;
   dns: string[];
+  /** Undefined: the host's. */
+  dnsSearch?: string[];
+  /** Undefined: the host's. */
+  dnsOptions?: string[];
   extraHosts: Record<string, string>;
   memoryBytes?: number;
   memoryReservationBytes?: number;

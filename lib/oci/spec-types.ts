@@ -169,6 +169,8 @@ export interface BridgeSection {
   mode: 'bridge';
   /** One for each network that it is on. */
   endpoints: EndpointSection[];
+  /** Name servers that its resolver asks, from inside it, instead of the host's. */
+  dns?: string[];
   ports: { hostAddress: string; hostPort: number; containerPort: number; protocol: 'tcp' | 'udp' }[];
 }
 

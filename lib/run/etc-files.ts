@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { hostname as hostHostname } from 'node:os';
 import { join } from 'node:path';
 
 import type { ContainerSettings } from '../oci/settings';
 import type { GeneratedFiles } from '../oci/spec-mounts';
 import type { NetworkSection } from '../oci/spec-types';
+import { makeResolvConf } from './resolv-conf';
 
 /** The host name a container gets: what was asked for, the host's own in the host's network, else its short id. */
 export function containerHostname(id: string, settings: ContainerSettings): string {
@@ -28,7 +29,7 @@ export function writeEtcFiles(
   };
   writeFileSync(files.hosts, makeHosts(settings, hostname, network), { mode: 0o644 });
   writeFileSync(files.hostname, `${hostname}\n`, { mode: 0o644 });
-  writeFileSync(files.resolvConf, makeResolvConf(settings, readHostResolvConf()), { mode: 0o644 });
+  writeFileSync(files.resolvConf, makeResolvConf(settings, network), { mode: 0o644 });
   return files;
 }
 
@@ -58,36 +59,4 @@ export function makeHosts(settings: ContainerSettings, hostname: string, network
 function gatewayOf(network: NetworkSection): string {
   const endpoints = network.mode === 'bridge' ? network.endpoints : [];
   return (endpoints.find(({ defaultRoute }) => defaultRoute) ?? endpoints[0])?.gateway ?? '127.0.0.1';
-}
-
-/** The host's resolv.conf, without name servers on its loopback, which the container doesn't share. */
-export function makeResolvConf(settings: ContainerSettings, host: string): string {
-  const lines = host.split('\n').filter((line) => /^\s*(nameserver|search|domain|options)\s/.test(line));
-  if (settings.dns.length > 0) {
-    const kept = lines.filter((line) => !/^\s*nameserver\s/.test(line));
-    return [...settings.dns.map((address) => `nameserver ${address}`), ...kept, ''].join('\n');
-  }
-  const reachable = settings.network.mode === 'host' ? lines : lines.filter((line) => !isLoopback(line));
-  return [...reachable, ''].join('\n');
-}
-
-function isLoopback(line: string): boolean {
-  return /^\s*nameserver\s+(127\.|::1\b)/.test(line);
-}
-
-// systemd-resolved puts its stub on 127.0.0.53 and keeps the real servers here.
-const upstreamResolvConf = '/run/systemd/resolve/resolv.conf';
-
-function readHostResolvConf(): string {
-  const text = readOrEmpty('/etc/resolv.conf');
-  const servers = text.split('\n').filter((line) => /^\s*nameserver\s/.test(line));
-  return servers.length > 0 && servers.every(isLoopback) ? readOrEmpty(upstreamResolvConf) || text : text;
-}
-
-function readOrEmpty(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }

@@ -44,7 +44,8 @@ export function reserveNetwork(
     if (published.length > 0 && endpoints.every(({ internal }) => internal)) {
       throw invalidOption('ports', network.networks[0]?.network, 'need a network that is not internal');
     }
-    return { section: { mode: 'bridge', endpoints, ports: published }, undo };
+    const { dns } = settings;
+    return { section: { mode: 'bridge', endpoints, ...(dns.length > 0 ? { dns } : {}), ports: published }, undo };
   } catch (error) {
     undo();
     throw error;

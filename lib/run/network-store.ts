@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { DinghyError } from '../errors';
@@ -97,7 +97,10 @@ export async function publishNetwork(
   const draft = await makeTemporary(paths);
   const places = networkPlaces(draft.path);
   try {
-    [places.addresses, places.names].forEach((folder) => mkdirSync(folder, { mode: 0o700 }));
+    mkdirSync(places.addresses, { mode: 0o700 });
+    // Resolvers are given it open and have no privilege, whatever our umask is. Who else has no way here.
+    mkdirSync(places.names);
+    chmodSync(places.names, 0o755);
     writeFileSync(places.lock, '', { mode: 0o600 });
     writeNetworkRecord(places.record, record);
     prepare(places);

@@ -135,6 +135,10 @@ export interface ContainerOptions {
   network?: NetworkOption;
   aliases?: string[];
   dns?: string[];
+  /** Domains in which names are looked up that are not found as they are; `['.']` for none. Absent: the host's. */
+  dnsSearch?: string[];
+  /** Options of resolv.conf(5), like `'ndots:1'`. Absent: the host's. */
+  dnsOptions?: string[];
   /** `{'db.local': '10.0.0.7'}`; `'host-gateway'` stands for the host. */
   extraHosts?: Record<string, string>;
   hostPorts?: number[];

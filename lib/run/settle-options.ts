@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 import { parsePorts } from '../network/ports';
 import { capabilityName } from '../oci/capabilities';
 import { settleSeccompProfile } from '../oci/seccomp-profile';
@@ -20,6 +22,7 @@ import {
 } from '../util/checks';
 import { notImplemented } from '../util/not-implemented';
 import { parseSize } from '../util/size';
+import { settleDns } from './dns-options';
 import { settleHealthcheck } from './healthcheck-option';
 import { settleIo } from './io-option';
 import { checkSwap, settleLimits } from './limit-options';
@@ -31,8 +34,21 @@ import { settleUlimits } from './ulimit-options';
 /** Names that create and run know; the Runtime's own (`pull`, `signal`, …) are checked where they are used. */
 export const containerOptionNames = [
   ...['name', 'command', 'entrypoint', 'env', 'workdir', 'user', 'groupAdd', 'hostname', 'tty', 'openStdin', 'ports'],
-  ...['mounts', 'tmpfs', 'files', 'network', 'aliases', 'dns', 'extraHosts', 'hostPorts', 'publishAll', 'volumesFrom'],
-  ...['pid', 'ipc', 'memory', 'memoryReservation', 'memorySwap', 'cpus', 'cpuShares', 'cpuset', 'pids', 'io'],
+  ...['mounts', 'tmpfs', 'files', 'network', 'aliases', 'dns', 'dnsSearch', 'dnsOptions', 'extraHosts', 'hostPorts'],
+  ...[
+    'publishAll',
+    'volumesFrom',
+    'pid',
+    'ipc',
+    'memory',
+    'memoryReservation',
+    'memorySwap',
+    'cpus',
+    'cpuShares',
+    'cpuset',
+    'pids',
+    'io',
+  ],
   ...['oomScoreAdj', 'shmSize', 'ulimits', 'readOnly', 'capAdd', 'capDrop', 'privileged', 'seccomp'],
   ...['noNewPrivileges', 'devices', 'sysctls', 'labels', 'restart', 'healthcheck', 'stopSignal', 'stopTimeoutMs'],
   ...['init', 'autoRemove', 'log', 'waitFor', 'detached', 'reuse', 'signal'],
@@ -66,7 +82,7 @@ export function settleOptions(options: PlainObject): ContainerSettings {
     volumesFrom: given('volumesFrom', (option, value) => checkArray(option, value, settleVolumesFrom)) ?? [],
     files: given('files', (option, value) => checkArray(option, value, settleFile)) ?? [],
     network: settleNetwork(options['network'], options['aliases']),
-    dns: given('dns', (option, value) => checkArray(option, value, checkAddress)) ?? [],
+    ...settleDns(options),
     extraHosts: given('extraHosts', settleExtraHosts) ?? {},
     ...settleLimits(options),
     io: given('io', settleIo),
@@ -229,7 +245,7 @@ function settleFile(option: string, value: unknown): FileSetting {
 
 function checkAddress(option: string, value: unknown): string {
   const text = checkText(option, value);
-  if (!/^[0-9a-fA-F:.]+$/.test(text)) {
+  if (isIP(text) === 0) {
     throw invalidOption(option, value, 'must be an IP address');
   }
   return text;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { Runtime, type RuntimeOptions } from '../../lib';
-import { ChildProgram, type StartedProgram } from './child-program';
+import { ChildProgram, type StartedProgram, startProgram } from './child-program';
 import { type BuiltImage, buildImage, buildLayer } from './random-image';
 import { TestRegistry } from './registry';
 import type { TarEntry } from './tar-builder';
@@ -69,8 +69,13 @@ export class TestBed {
 
   /** Another process on the same folders: see runtime-child.ts. */
   child(code: string, given: unknown = null): StartedProgram {
+    return startProgram(this.childCommand(code, given));
+  }
+
+  /** How it is called, for who runs it otherwise. */
+  childCommand(code: string, given: unknown = null): string[] {
     this.#program ??= new ChildProgram(this.folder, 'runtime-child');
-    return this.#program.start([this.state, code, JSON.stringify(given)]);
+    return this.#program.command([this.state, code, JSON.stringify(given)]);
   }
 
   async remove(): Promise<void> {

@@ -1,4 +1,4 @@
-import { containerHostname, makeHosts, makeResolvConf } from '../../../lib/run/etc-files';
+import { containerHostname, makeHosts } from '../../../lib/run/etc-files';
 import { settleOptions } from '../../../lib/run/settle-options';
 
 const endpoint = {
@@ -32,16 +32,6 @@ test('on several networks the host name has each address, and the host is where 
   expect(hosts).toContain('10.8.0.2\tboat\n10.9.0.7\tboat\n');
   expect(hosts).toContain('10.9.0.1\thost.dinghy.internal host.docker.internal\n');
   expect(makeHosts(settleOptions({}), 'boat', { ...bridge, endpoints: [inner] })).toContain('10.8.0.1\thost.dinghy');
-});
-
-test('resolv.conf leaves out servers that the container cannot reach, unless it shares the network', () => {
-  const host =
-    '# comment\nnameserver 127.0.0.53\nnameserver 192.0.2.53\nsearch example.org\noptions ndots:2\nsortlist x\n';
-  expect(makeResolvConf(settleOptions({}), host)).toBe('nameserver 192.0.2.53\nsearch example.org\noptions ndots:2\n');
-  expect(makeResolvConf(settleOptions({ network: 'host' }), host)).toContain('nameserver 127.0.0.53\n');
-  expect(makeResolvConf(settleOptions({ dns: ['192.0.2.9'] }), host)).toBe(
-    'nameserver 192.0.2.9\nsearch example.org\noptions ndots:2\n',
-  );
 });
 
 test('the host name is the short id, unless given', () => {
