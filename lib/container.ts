@@ -26,11 +26,20 @@ import type { ContainerStats } from './run/stats';
 import type { TopProcess } from './run/proc-stat';
 import type { WaitCondition } from './run/wait-condition';
 import { asyncDispose } from './util/dispose';
-import { notImplemented } from './util/not-implemented';
 
 export interface CommitOptions {
+  /** What the image is called; without it, it has its id only. */
   reference?: string;
+  /** Over what the container was made with: variables, labels, ports and volumes are joined, all else is replaced. */
   config?: Partial<Image['config']>;
+  /** Dockerfile instructions over all that, as `docker commit --change` takes them: `ENV A=b`, `CMD ["run"]`. */
+  changes?: readonly string[];
+  author?: string;
+  /** Stands in the history. */
+  message?: string;
+  /** Default true: a running container stands still for a moment, of which the image is. */
+  pause?: boolean;
+  signal?: AbortSignal;
 }
 
 /** What is absent is the base's, save for its `name`, `reuse`, fixed addresses and host ports. */
@@ -38,13 +47,21 @@ export type ForkOptions = Omit<ContainerOptions, 'reuse'>;
 
 export type { UpdateOptions };
 
+/** What a Container makes that belongs to its Runtime. */
+export interface ContainerActions {
+  commit(options: CommitOptions): Promise<Image>;
+  fork(options: ForkOptions): Promise<Container>;
+}
+
 /** One container, made here or looked up. */
 export class Container implements AsyncDisposable {
   readonly #handle: ContainerHandle;
+  readonly #actions: ContainerActions;
 
   /** @internal */
-  constructor(handle: ContainerHandle) {
+  constructor(handle: ContainerHandle, actions: ContainerActions) {
     this.#handle = handle;
+    this.#actions = actions;
   }
 
   /** 64 hex digits. */
@@ -206,8 +223,14 @@ export class Container implements AsyncDisposable {
     return this.#handle.export(options);
   }
 
-  async commit(_options: CommitOptions = {}): Promise<Image> {
-    throw notImplemented('container.commit()', 'build the image with buildah or umoci and pull it');
+  /**
+   * An image that is the container's own with one more layer: what was changed in the container's files, running or not. What lies in
+   * volumes and mounts is not part of it. When it fails nothing is left, and the container is as it was.
+   * @throws ERR_INVALID_OPTION · ERR_INVALID_REFERENCE · ERR_IMAGE_NOT_FOUND when its image was removed · ERR_CONTAINER_NOT_FOUND ·
+   *   ERR_ARCHIVE · ERR_LAYER over the limits · ERR_NO_SPACE · ABORT_ERR
+   */
+  async commit(options: CommitOptions = {}): Promise<Image> {
+    return this.#actions.commit(options);
   }
 
   /**
@@ -216,6 +239,6 @@ export class Container implements AsyncDisposable {
    * @throws ERR_INVALID_OPTION · ERR_VOLUME_IN_USE · ERR_CONTAINER_NOT_FOUND · ERR_NO_SPACE, and what `run` throws
    */
   async fork(options: ForkOptions = {}): Promise<Container> {
-    return new Container(await this.#handle.fork(options));
+    return this.#actions.fork(options);
   }
 }

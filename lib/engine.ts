@@ -9,6 +9,7 @@ import { ImageAccess, pullOptionNames } from './image-access';
 import { createLog } from './log';
 import type { ContainerSettings } from './oci/settings';
 import { sweepContainers } from './run/clean';
+import { settleCommit } from './run/commit-options';
 import { ContainerControl } from './run/container-control';
 import type { ContainerProcess } from './run/container-process';
 import type { RunContext } from './run/context';
@@ -20,7 +21,6 @@ import { findContainer, listContainers } from './run/find';
 import { freezeContainer } from './run/fork';
 import { frozenLayersOf, sweepFrozen } from './run/frozen';
 import { type JournalMark, markJournal } from './run/journal-reader';
-import type { ContainerHandle } from './run/handle';
 import {
   chooseFolders,
   chooseProvider,
@@ -168,7 +168,7 @@ export class Engine {
     return this.#track(async () => ({ damaged: await this.#images.verify(settled) }));
   }
 
-  async create(image: string | Image, options: object): Promise<ContainerHandle> {
+  async create(image: string | Image, options: object): Promise<LiveContainer> {
     const given = checkOptions('create', options, createOptionNames);
     settleConditions('waitFor', given['waitFor'] ?? []);
     const key = given['reuse'] === undefined ? undefined : checkText('reuse', given['reuse']);
@@ -182,7 +182,7 @@ export class Engine {
     });
   }
 
-  async run(image: string | Image, options: object): Promise<ContainerHandle> {
+  async run(image: string | Image, options: object): Promise<LiveContainer> {
     const given = checkOptions('run', options, createOptionNames);
     const checks = settleConditions('waitFor', given['waitFor'] ?? []);
     const key = given['reuse'] === undefined ? undefined : checkText('reuse', given['reuse']);
@@ -203,7 +203,7 @@ export class Engine {
   }
 
   /** A container of the base's present files and options, held and ended as one that was run. */
-  async fork(base: ContainerControl, options: object): Promise<ContainerHandle> {
+  async fork(base: ContainerControl, options: object): Promise<LiveContainer> {
     const given = checkOptions('fork', options, forkOptionNames);
     return this.#track(async () => {
       const record = readRecord(base.places.record);
@@ -233,6 +233,11 @@ export class Engine {
     });
   }
 
+  async commit(control: ContainerControl, options: object): Promise<PresentedImage> {
+    const settings = settleCommit(options);
+    return this.#track(async () => this.#images.present(await this.#images.commit(control, settings), settings.name));
+  }
+
   async exec(image: string | Image, argv: readonly string[], options: object): Promise<ExecResult<string | Buffer>> {
     const given = checkOptions('exec', options, [...new Set([...oneShotNames, ...execOptionNames])]);
     const collect = settleCollect(given);
@@ -258,12 +263,12 @@ export class Engine {
     });
   }
 
-  async container(idPrefixOrName: string): Promise<ContainerHandle> {
+  async container(idPrefixOrName: string): Promise<LiveContainer> {
     this.#assertOpen();
     return this.#present(findContainer(await this.#prepare(), String(idPrefixOrName)));
   }
 
-  async containers(options: object): Promise<ContainerHandle[]> {
+  async containers(options: object): Promise<LiveContainer[]> {
     this.#assertOpen();
     const { all, filters } = checkOptions('containers', options, ['all', 'filters']);
     const matches = matchesContainer(filters, all === undefined ? false : checkBoolean('all', all));
@@ -512,7 +517,7 @@ export class Engine {
   }
 
   #present(control: ContainerControl): LiveContainer {
-    return new LiveContainer(control, this);
+    return new LiveContainer(control);
   }
 
   #settle(options: PlainObject): ContainerSettings {

@@ -23,7 +23,9 @@ import type {
 } from './image';
 import { lowerFolders } from './layers/chain';
 import { settleUnpackLimits, type SettledUnpackLimits, type UnpackLimits } from './layers/unpack-limits';
+import { imageVariables } from './oci/container-config';
 import { type ImageConfig, parseImageConfig } from './oci/image-config';
+import { newImageName } from './oci/new-name';
 import { choosePlatform, parsePlatform } from './oci/platform';
 import { canonicalName, parseReference, shownName } from './oci/reference';
 import type * as Pull from './pull/pull';
@@ -34,6 +36,9 @@ import type * as Push from './push/push';
 import { KnownRegistries } from './registry/known-registries';
 import type * as Login from './registry/login';
 import { removeTrees } from './run/clean';
+import type * as Commit from './run/commit';
+import type { CommitSettings } from './run/commit-options';
+import type { ContainerControl } from './run/container-control';
 import type { RunContext } from './run/context';
 import type { CreateImage } from './run/create';
 import { listContainers } from './run/find';
@@ -173,6 +178,11 @@ export class ImageAccess {
     });
     this.#note('import', image.id, image);
     return image;
+  }
+
+  async commit(control: ContainerControl, settings: CommitSettings): Promise<StoredImage> {
+    const { commitContainer } = require('./run/commit') as typeof Commit;
+    return commitContainer(control, { store: this.store, limits: this.#limits }, settings);
   }
 
   async login(registry: string, auth: RegistryAuth): Promise<void> {
@@ -346,17 +356,11 @@ export class ImageAccess {
   }
 
   async #tag(image: StoredImage, text: string): Promise<void> {
-    const reference = parseReference(text);
-    if (reference.digest !== undefined) {
-      throw new DinghyError({
-        code: 'ERR_INVALID_REFERENCE',
-        message: `cannot tag an image as ${JSON.stringify(text)}: a digest is not given but had, so leave it out`,
-      });
-    }
-    if (!(await this.store.references.tag(canonicalName(reference), image.digest))) {
+    const name = newImageName('tag an image', text);
+    if (!(await this.store.references.tag(name, image.digest))) {
       throw notHere(image);
     }
-    this.#note('tag', image.id, image, shownName(canonicalName(reference)));
+    this.#note('tag', image.id, image, shownName(name));
   }
 
   async #push({ digest }: StoredImage, reference: string | undefined, options: PushOptions): Promise<void> {
@@ -413,7 +417,7 @@ function toRecord(image: StoredImage): ImageRecord {
     references: [...image.references],
     platform: [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/'),
     config: {
-      env: Object.fromEntries(config.env.map(splitVariable)),
+      env: imageVariables(config.env),
       entrypoint: [...config.entrypoint],
       command: [...config.command],
       user: config.user,
@@ -435,9 +439,4 @@ function toRecord(image: StoredImage): ImageRecord {
       size: emptyLayer ? 0 : (sizes[next++] ?? 0),
     })),
   };
-}
-
-function splitVariable(entry: string): [string, string] {
-  const equals = entry.indexOf('=');
-  return equals < 0 ? [entry, ''] : [entry.slice(0, equals), entry.slice(equals + 1)];
 }

@@ -183,6 +183,8 @@ export interface ImportOptions extends LoadOptions {
   /** What the image is called; without it, it has its id only. */
   reference?: string;
   config?: Partial<ImageConfig>;
+  /** Dockerfile instructions over that, as `docker import --change` takes them. */
+  changes?: readonly string[];
   /** Stands in the history. Default: `Imported from …`. */
   message?: string;
   /** Default: the Runtime's, else the host's. */

@@ -14,6 +14,7 @@ import {
 import { type CreateNetworkOptions, Network, type NetworkInspect, type NetworksOptions } from './networks';
 import type { ContainerProcess } from './run/container-process';
 import type { ExecResult } from './run/exec-result';
+import type { LiveContainer } from './run/live-container';
 import type {
   ContainerFilters,
   CreateOptions,
@@ -78,12 +79,12 @@ export class Runtime implements AsyncDisposable {
   }
 
   async create(image: string | Image, options: CreateOptions = {}): Promise<Container> {
-    return new Container(await this.#engine.create(image, options));
+    return this.#toContainer(await this.#engine.create(image, options));
   }
 
   /** Its process runs, its published ports are forwarded, and `waitFor`, if given, is met. */
   async run(image: string | Image, options: RunOptions = {}): Promise<Container> {
-    return new Container(await this.#engine.run(image, options));
+    return this.#toContainer(await this.#engine.run(image, options));
   }
 
   /** Runs argv in a fresh container to its end, and removes it. */
@@ -112,12 +113,12 @@ export class Runtime implements AsyncDisposable {
 
   /** @throws ERR_CONTAINER_NOT_FOUND · ERR_AMBIGUOUS_ID */
   async container(idPrefixOrName: string): Promise<Container> {
-    return new Container(await this.#engine.container(idPrefixOrName));
+    return this.#toContainer(await this.#engine.container(idPrefixOrName));
   }
 
   /** The running ones, whoever made them; with `all`, or when asked for a status, every one that fits. The newest first. */
   async containers(options: { all?: boolean; filters?: ContainerFilters } = {}): Promise<Container[]> {
-    return (await this.#engine.containers(options)).map((handle) => new Container(handle));
+    return (await this.#engine.containers(options)).map((each) => this.#toContainer(each));
   }
 
   /** What this host can do. Never rejects for want of a right: that is what it tells. */
@@ -245,6 +246,13 @@ export class Runtime implements AsyncDisposable {
   /** By name; anonymous ones are among them. @throws ERR_INVALID_OPTION */
   async volumes(options: VolumesOptions = {}): Promise<Volume[]> {
     return (await this.#engine.volumes(options)).map(({ name }) => this.#toVolume(name));
+  }
+
+  #toContainer(live: LiveContainer): Container {
+    return new Container(live, {
+      commit: async (options) => toImage(await this.#engine.commit(live.control, options)),
+      fork: async (options) => this.#toContainer(await this.#engine.fork(live.control, options)),
+    });
   }
 
   #toVolume(name: string): Volume {

@@ -3,30 +3,19 @@
 #include <fcntl.h>
 #include <sys/xattr.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string_view>
 
 #include "layer/name.h"
 #include "layer/overlay_marks.h"
+#include "layer/start_places.h"
 
 namespace layer {
 namespace {
 
 constexpr const char* kStep = "read tree";
 constexpr int kOpenFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-// The places that a start makes for its own mounts. Docker has them in a layer of its own, below the container's.
-constexpr std::string_view kMadeByStart[] = {
-    "/dev",          "/dev/console", "/dev/mqueue",      "/dev/pts", "/dev/shm", "/etc",
-    "/etc/hostname", "/etc/hosts",   "/etc/resolv.conf", "/proc",    "/sys",
-};
-
-bool made_by_start(const std::string& path, const struct stat& status) {
-  if (std::find(std::begin(kMadeByStart), std::end(kMadeByStart), path) == std::end(kMadeByStart)) return false;
-  return S_ISDIR(status.st_mode) || (S_ISREG(status.st_mode) && status.st_size == 0);
-}
-
 // What lower layers show under one name.
 struct Below {
   Parts folder;
@@ -74,6 +63,9 @@ class Differ {
   [[nodiscard]] sys::Result<Here> look_here(const Parts& own, const std::string& name) const;
   [[nodiscard]] sys::Result<Below> look_below(const Parts& lower, const std::string& name) const;
   sys::Result<void> tell(char kind);
+  [[nodiscard]] bool is_place(const struct stat& status) const {
+    return made_by_start(std::string_view(path_).substr(1), status);
+  }
   [[nodiscard]] sys::Error failed(int err = errno) const { return sys::errno_error(kStep, printable(path_), err); }
 
   // A folder on the way to the entry in hand: how long its path is, and whether it has been told.
@@ -145,7 +137,7 @@ sys::Result<Here> Differ::look_here(const Parts& own, const std::string& name) c
 }
 
 sys::Result<void> Differ::subfolder(const Here& here, const Below& below) {
-  const bool known = below.is_folder() || (!below.exists() && made_by_start(path_, here.status));
+  const bool known = below.is_folder() || (!below.exists() && is_place(here.status));
   bool told = true;
   if (!known) {
     SYS_TRY(tell(below.exists() ? 'C' : 'A'));
@@ -174,7 +166,7 @@ sys::Result<void> Differ::member(const Parts& own, const std::string& name, cons
   // A whiteout, or a name of a closed folder's lower ones, which is hidden as well.
   if (!here->in) return below->exists() ? tell('D') : sys::Result<void>();
   const struct stat& status = here->status;
-  if (!below->exists()) return made_by_start(path_, status) ? sys::Result<void>() : tell('A');
+  if (!below->exists()) return is_place(status) ? sys::Result<void>() : tell('A');
   const bool same =
       !below->is_folder() && same_owner_and_mode(status, below->status) && same_content(status, below->status) &&
       (!S_ISREG(status.st_mode) || capability(here->in->get(), name) == capability(below->other.parent->get(), name));

@@ -7,10 +7,12 @@
 
 #include <climits>
 #include <map>
+#include <utility>
 
 #include "layer/locate.h"
 #include "layer/metadata.h"
 #include "layer/name.h"
+#include "layer/overlay_marks.h"
 #include "layer/pack_file.h"
 #include "layer/tar_writer.h"
 #include "sys/folder.h"
@@ -62,10 +64,13 @@ class Packer {
   sys::Result<Look> file(int parent, const std::string& name);
   sys::Result<Look> symlink(int parent, const std::string& name, const struct stat& seen);
   sys::Result<Look> node(const struct stat& seen, EntryType type);
+  sys::Result<Look> whiteout(const struct stat& seen);
+  sys::Result<bool> is_place(const struct stat& status, int fd = -1) const;
   sys::Result<Look> lost(int err);
   sys::Result<bool> hardlink(const struct stat& seen);
   void remember_links(const struct stat& seen);
   sys::Result<void> put(const Entry& entry);
+  sys::Result<void> put_withheld();
   // Not to be read, as it is no file of anybody's.
   [[nodiscard]] bool is_closed(int fd) const {
     return options_.mounts == PackOptions::Mounts::kFiles && is_kernel_files(fd);
@@ -83,10 +88,17 @@ class Packer {
   uint32_t depth_ = 0;
   int refusal_ = 0;  // why the last look at a name failed
   std::string header_;
+  std::vector<Entry> withheld_;  // folders on the way that are left out unless something is in them
   std::map<std::pair<dev_t, ino_t>, Links> links_;
 };
 
+sys::Result<void> Packer::put_withheld() {
+  for (const Entry& entry : std::exchange(withheld_, {})) SYS_TRY(put(entry));
+  return {};
+}
+
 sys::Result<void> Packer::put(const Entry& entry) {
+  if (!withheld_.empty()) SYS_TRY(put_withheld());
   header_.clear();
   append_header(header_, entry);
   report_.entries++;
@@ -166,8 +178,18 @@ sys::Result<Packer::Look> Packer::folder(int parent, const std::string& name, co
   Entry entry = describe(status, path_);
   entry.type = EntryType::kDirectory;
   if (!elsewhere) SYS_TRY(read_xattrs(fd.get(), entry, warnings_));
-  SYS_TRY(put(entry));
+  auto place = is_place(status, fd.get());
+  if (!place) return place.take_failure();
+  if (*place) {
+    withheld_.push_back(std::move(entry));
+  } else {
+    SYS_TRY(put(entry));
+  }
+  if (!elsewhere && options_.layer != nullptr && has_overlay_mark(fd.get(), "opaque", 'y'))
+    SYS_TRY(put(LayerForm::opaque(path_, status)));
   if (!elsewhere) SYS_TRY(contents(fd.get()));
+  // Nothing came that would have brought it along.
+  if (*place && !withheld_.empty()) withheld_.pop_back();
   return Look::kDone;
 }
 
@@ -196,10 +218,24 @@ sys::Result<Packer::Look> Packer::node(const struct stat& seen, EntryType type) 
   return Look::kDone;
 }
 
+sys::Result<Packer::Look> Packer::whiteout(const struct stat& seen) {
+  SYS_TRY(put(LayerForm::whiteout(path_, seen)));
+  return Look::kDone;
+}
+
+sys::Result<bool> Packer::is_place(const struct stat& status, int fd) const {
+  return options_.layer == nullptr ? sys::Result<bool>(false) : options_.layer->is_place(path_, status, fd);
+}
+
 sys::Result<Packer::Look> Packer::look(int parent, const std::string& name) {
   struct stat seen = {};
   if (fstatat(parent, name.c_str(), &seen, AT_SYMLINK_NOFOLLOW) != 0) return lost(errno);
+  // overlayfs makes many whiteouts of one inode: they are no hardlinks of anything.
+  if (options_.layer != nullptr && is_whiteout(parent, name, seen)) return whiteout(seen);
   if (S_ISDIR(seen.st_mode)) return folder(parent, name, seen);
+  auto place = is_place(seen);
+  if (!place) return place.take_failure();
+  if (*place) return Look::kDone;
   auto linked = hardlink(seen);
   if (!linked) return linked.take_failure();
   if (*linked) return Look::kDone;
@@ -221,6 +257,7 @@ sys::Result<Packer::Look> Packer::look(int parent, const std::string& name) {
 }
 
 sys::Result<void> Packer::member(int parent, const std::string& name) {
+  if (options_.layer != nullptr) SYS_TRY(LayerForm::check_name(name, path_));
   for (int looks = 0; looks < kLooks; looks++) {
     refusal_ = 0;
     auto looked = look(parent, name);
@@ -260,6 +297,11 @@ sys::Result<void> Packer::root(int fd) {
   Entry entry = describe(status, path_.empty() ? "./" : path_);
   entry.type = EntryType::kDirectory;
   SYS_TRY(read_xattrs(fd, entry, warnings_));
+  if (options_.layer != nullptr) {
+    auto same = options_.layer->same_root(fd);
+    if (!same) return same.take_failure();
+    report_.same_root = *same;
+  }
   SYS_TRY(put(entry));
   return contents(fd);
 }

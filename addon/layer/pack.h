@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "layer/layer_form.h"
 #include "layer/output.h"
 #include "sys/result.h"
 
@@ -17,6 +18,8 @@ struct PackOptions {
   uint32_t depth = 1024;  // folders in each other, as unpacking allows them; more is an error
   // Other mounts: left out, their folders empty; entered, but for the kernel's own file systems; or entered, all.
   enum class Mounts { kLeftOut, kFiles, kAll } mounts = Mounts::kLeftOut;
+  // The tree is an upper folder, or a copy of one, and the archive is the layer that it is.
+  const LayerForm* layer = nullptr;
 };
 
 struct PackReport {
@@ -24,6 +27,7 @@ struct PackReport {
   uint64_t sockets = 0;   // left out: tar has no way to tell them
   uint64_t vanished = 0;  // between the reading of their folder and their own
   uint64_t changed = 0;   // files that had another size at their end than at their beginning: cut, or filled with zeros
+  bool same_root = false;             // of a layer: the root's own entry tells nothing new
   std::vector<std::string> warnings;  // the first few of these in words
 };
 

@@ -90,6 +90,12 @@ sys::Result<Stack::Entry> Stack::look_up(const Parts& folder, const std::string&
   return entry;
 }
 
+Stack Stack::over(const Stack& lower) const {
+  Stack joined = *this;
+  joined.roots_.insert(joined.roots_.end(), lower.roots_.begin(), lower.roots_.end());
+  return joined;
+}
+
 Stack Stack::below_top() const {
   Stack below;
   below.roots_.assign(roots_.begin() + 1, roots_.end());

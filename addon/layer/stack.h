@@ -31,6 +31,9 @@ class Stack {
   // Of folders that are open already, topmost first.
   static Stack of(std::vector<sys::Fd> layers);
 
+  // This one, then the layers of `lower`.
+  [[nodiscard]] Stack over(const Stack& lower) const;
+
   // The same without the topmost layer.
   [[nodiscard]] Stack below_top() const;
 

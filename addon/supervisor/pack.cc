@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <memory>
+
 #include "layer/confine.h"
 #include "layer/diff.h"
 #include "layer/locate.h"
@@ -32,6 +35,7 @@ struct Wish {
   std::string path;  // of the thing in the tree that is wanted
   std::string as;    // what it is called in the archive
   bool follow = false;
+  std::string frozen;  // the frozen layer that is wanted, instead of the upper folder
 };
 
 sys::Result<Wish> parse_wish(const Request& request) {
@@ -44,6 +48,7 @@ sys::Result<Wish> parse_wish(const Request& request) {
   wish.path = reader.text(&request.document, "path");
   wish.as = reader.text(&request.document, "as");
   wish.follow = reader.flag(&request.document, "follow");
+  wish.frozen = reader.text(&request.document, "frozen");
   SYS_TRY(reader.done());
   return wish;
 }
@@ -70,11 +75,15 @@ sys::Result<void> begin_reading(int root, bool folder = true, layer::Capabilitie
   return {};
 }
 
-std::string report_text(const layer::PackReport& report, uint64_t size) {
-  JsonText json;
+void put_report(JsonText& json, const layer::PackReport& report, uint64_t size) {
   json.put("size", size).put("entries", report.entries).put("sockets", report.sockets);
   json.put("vanished", report.vanished).put("changed", report.changed);
   json.put_raw("warnings", byte_array(report.warnings));
+}
+
+std::string report_text(const layer::PackReport& report, uint64_t size) {
+  JsonText json;
+  put_report(json, report, size);
   return json.text();
 }
 
@@ -153,13 +162,55 @@ sys::Result<std::string> diff(const Wish& wish) {
   return json.put("changes", lines.count()).text();
 }
 
+// One of the folders that a container wrote, and what lies below it.
+struct OwnLayer {
+  std::shared_ptr<const sys::Fd> folder;
+  layer::Stack below;
+};
+
+sys::Result<OwnLayer> find_own_layer(const ContainerLayers& layers, const std::string& frozen) {
+  size_t depth = 0;
+  if (!frozen.empty()) {
+    const auto found = std::find(layers.frozen.begin(), layers.frozen.end(), frozen);
+    if (found == layers.frozen.end()) return sys::error("pack", "no layer of this container: " + frozen, EINVAL);
+    depth = static_cast<size_t>(found - layers.frozen.begin()) + 1;
+  }
+  auto folders = layers.own.folder("");
+  if (!folders) return folders.take_failure();
+  OwnLayer own{folders->at(depth).fd, layers.own.over(layers.lower)};
+  for (size_t above = 0; above <= depth; above++) own.below = own.below.below_top();
+  return own;
+}
+
+// What the container wrote into its upper folder, or before that was frozen, as the layer that it is.
+sys::Result<std::string> pack_layer(const Wish& wish) {
+  const Wanted wanted = wish.frozen.empty() ? Wanted::kWriting : Wanted::kFiles;
+  auto layers = open_container_layers(wish.bundle, wish.socket, wanted);
+  if (!layers) return layers.take_failure();
+  auto own = find_own_layer(*layers, wish.frozen);
+  if (!own) return own.take_failure();
+  SYS_TRY(begin_reading(own->folder->get(), true, layer::kToCompare));
+  layer::Output output(kOutputFd);
+  SYS_TRY(output.start());
+  const layer::LayerForm form(own->below);
+  layer::PackOptions options;
+  options.layer = &form;
+  auto report = layer::pack(own->folder->get(), output, options);
+  if (!report) return report.take_failure();
+  SYS_TRY(output.finish());
+  JsonText json;
+  put_report(json, *report, output.size());
+  return json.put("sameRoot", report->same_root).put_raw("frozen", json_array(layers->frozen)).text();
+}
+
 sys::Result<std::string> carry_out(const Request& request) {
   auto wish = parse_wish(request);
   if (!wish) return wish.take_failure();
   if (request.op == "pack") return pack(*wish);
   if (request.op == "diff") return diff(*wish);
   if (request.op == "archive") return archive(*wish);
-  return sys::error("pack", "the only requests are pack, archive and diff", EPROTO);
+  if (request.op == "layer") return pack_layer(*wish);
+  return sys::error("pack", "the only requests are pack, archive, diff and layer", EPROTO);
 }
 
 }  // namespace

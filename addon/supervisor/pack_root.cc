@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "jail/rootfs.h"
-#include "supervisor/join_target.h"
 #include "supervisor/rootless.h"
 #include "sys/kernel.h"
 #include "sys/small_file.h"
@@ -98,12 +97,15 @@ sys::Result<PackRoot> open_container_root(const std::string& bundle, const std::
   return root;
 }
 
-sys::Result<ContainerLayers> open_container_layers(const std::string& bundle, const std::string& socket) {
+sys::Result<ContainerLayers> open_container_layers(const std::string& bundle, const std::string& socket,
+                                                   Wanted wanted) {
   ContainerLayers layers;
   if (!socket.empty()) {
-    auto answer = ask_for_target(socket, Wanted::kFiles);
+    auto answer = ask_for_target(socket, wanted);
     if (!answer) return answer.take_failure();
     layers.lock = std::move(answer->lock);
+    layers.connection = std::move(answer->connection);
+    layers.running = static_cast<bool>(answer->target.pidfd);
   }
   auto config = read_config(bundle);
   if (!config) return config.take_failure();
@@ -118,6 +120,7 @@ sys::Result<ContainerLayers> open_container_layers(const std::string& bundle, co
     auto folder = sys::open(AT_FDCWD, path->c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!folder) return folder.take_failure();
     own.push_back(std::move(*folder));
+    layers.frozen.push_back(*path);
   }
   layers.own = layer::Stack::of(std::move(own));
   auto lower = layer::Stack::open({image, rootfs.lower.end()});

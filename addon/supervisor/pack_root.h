@@ -3,9 +3,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "layer/stack.h"
 #include "supervisor/config.h"
+#include "supervisor/join_target.h"
 #include "sys/fd.h"
 #include "sys/result.h"
 
@@ -26,12 +28,17 @@ sys::Result<PackRoot> open_container_root(const std::string& bundle, const std::
 struct ContainerLayers {
   int upper = -1;  // of `own`
   layer::Stack own;
+  std::vector<std::string> frozen;  // where the layers below the upper folder lie, topmost first
   layer::Stack lower;
   sys::Fd lock;
+  sys::Fd connection;  // of kWriting
+  bool running = false;
 };
 
-// Of the container in `bundle`, running or not, as open_container_root() finds it.
-sys::Result<ContainerLayers> open_container_layers(const std::string& bundle, const std::string& socket);
+// Of the container in `bundle`, running or not, as open_container_root() finds it. With kWriting one that does not run
+// isn't started while the connection is open.
+sys::Result<ContainerLayers> open_container_layers(const std::string& bundle, const std::string& socket,
+                                                   Wanted wanted = Wanted::kFiles);
 
 // Any folder. With `ids`, owners are seen through the user's id map. Other mounts below it are left out.
 sys::Result<PackRoot> open_folder_root(const std::string& path, const std::optional<RootlessConfig>& ids);

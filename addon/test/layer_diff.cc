@@ -37,23 +37,7 @@ std::string diff_of(const std::string& upper, const std::vector<std::string>& lo
 
 // What the diff says after `work` has been done in an overlay of the layers.
 std::string after(const std::vector<std::string>& lower, const std::function<void(const std::string&)>& work) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) abort();
-  const int answer = in_child([&] {
-    if (!own_mounts() || mkdir("/mnt/merged", 0755) != 0 || mkdir("/mnt/upper", 0755) != 0 ||
-        mkdir("/mnt/work", 0755) != 0)
-      return 3;
-    std::string options = "upperdir=/mnt/upper,workdir=/mnt/work,metacopy=off,redirect_dir=off,index=off,lowerdir=";
-    for (const std::string& layer : lower) options += (layer == lower.front() ? "" : ":") + layer;
-    if (mount("overlay", "/mnt/merged", "overlay", 0, options.c_str()) != 0) return 4;
-    work("/mnt/merged/");
-    return sys::write_all(ends[1], diff_of("/mnt/upper", lower)) ? 0 : 5;
-  });
-  close(ends[1]);
-  auto text = sys::read_all(ends[0], 1 << 20);
-  close(ends[0]);
-  CHECK(answer == 0);
-  return text ? *text : "no answer";
+  return upper_after(lower, work, [&](const std::string& upper) { return diff_of(upper, lower); });
 }
 
 void write_file(const std::string& path, const std::string& text, int flags = O_CREAT | O_TRUNC) {

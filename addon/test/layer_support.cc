@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "layer/mend.h"
+#include "sys/bytes.h"
 #include "sys/tree.h"
 
 namespace layer_test {
@@ -308,6 +309,32 @@ bool in_overlay(const std::vector<std::string>& layers, const std::function<bool
   });
   CHECK(answer < 2);
   return answer == 0;
+}
+
+std::string upper_after(const std::vector<std::string>& lower, const std::function<void(const std::string&)>& work,
+                        const std::function<std::string(const std::string&)>& read) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) abort();
+  // Not waited for before its answer is read: that may be more than a pipe holds.
+  const pid_t child = fork();
+  if (child == 0) {
+    close(ends[0]);
+    if (!own_mounts() || mkdir("/mnt/merged", 0755) != 0 || mkdir("/mnt/upper", 0755) != 0 ||
+        mkdir("/mnt/work", 0755) != 0)
+      _exit(3);
+    std::string options = "upperdir=/mnt/upper,workdir=/mnt/work,metacopy=off,redirect_dir=off,index=off,lowerdir=";
+    for (const std::string& layer : lower) options += (layer == lower.front() ? "" : ":") + layer;
+    if (mount("overlay", "/mnt/merged", "overlay", 0, options.c_str()) != 0) _exit(4);
+    work("/mnt/merged/");
+    _exit(sys::write_all(ends[1], read("/mnt/upper")) ? 0 : 5);
+  }
+  close(ends[1]);
+  auto text = sys::read_all(ends[0], size_t{64} << 20U);
+  close(ends[0]);
+  int status = 0;
+  CHECK((child > 0 && waitpid(child, &status, 0) == child));
+  CHECK(status == 0);
+  return text ? *text : "no answer";
 }
 
 }  // namespace layer_test

@@ -141,4 +141,9 @@ bool own_mounts(const char* tmpfs_options = "");
 // Whether this holds in an overlay of these folders, topmost first: asked with its path and a slash.
 bool in_overlay(const std::vector<std::string>& layers, const std::function<bool(const std::string&)>& holds);
 
+// What `read` says of the upper folder after `work` has been done in an overlay of the layers (topmost first), whose
+// root it is given, with a slash. In a mount namespace and process of its own, so `read` answers in bytes.
+std::string upper_after(const std::vector<std::string>& lower, const std::function<void(const std::string&)>& work,
+                        const std::function<std::string(const std::string&)>& read);
+
 }  // namespace layer_test

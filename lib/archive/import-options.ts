@@ -1,11 +1,11 @@
-import { DinghyError } from '../errors';
+import { applyChanges, settleChanges } from '../oci/changes';
+import { settleImageConfig } from '../oci/config-option';
 import { hostPlatform, parsePlatform } from '../oci/platform';
-import { canonicalName, parseReference } from '../oci/reference';
+import { newImageName } from '../oci/new-name';
 import { checkArgument, checkOptions, checkSignal, invalidOption } from '../util/checks';
-import { settleImageConfig } from './config-option';
 import type { ImportSettings, ImportSource } from './import';
 
-const names = ['reference', 'config', 'message', 'platform', 'created', 'onProgress', 'signal'];
+const names = ['reference', 'config', 'changes', 'message', 'platform', 'created', 'onProgress', 'signal'];
 
 /** What the user gave to `import`, checked; a platform of the Runtime counts where the call names none. */
 export function settleImport(
@@ -19,9 +19,9 @@ export function settleImport(
   return {
     source: checkSource(source),
     settings: {
-      ...(reference === undefined ? {} : { name: checkName(reference) }),
+      ...(reference === undefined ? {} : { name: newImageName('import', checkArgument('reference', reference)) }),
       platform: wanted === undefined ? hostPlatform() : parsePlatform(checkArgument('platform', wanted)),
-      config: settleImageConfig(given['config']),
+      config: applyChanges(settleImageConfig(given['config']), settleChanges(given['changes'])),
       message: message === undefined ? `Imported from ${nameOf(source)}` : checkArgument('message', message),
       created: created === undefined ? new Date() : checkTime(created),
     },
@@ -42,18 +42,6 @@ function checkSource(source: unknown): ImportSource {
 /** As Docker writes it into the history. */
 function nameOf(source: unknown): string {
   return typeof source === 'string' ? source : '-';
-}
-
-function checkName(value: unknown): string {
-  const text = checkArgument('reference', value);
-  const reference = parseReference(text);
-  if (reference.digest !== undefined) {
-    throw new DinghyError({
-      code: 'ERR_INVALID_REFERENCE',
-      message: `cannot import as ${JSON.stringify(text)}: a digest is not given but had, so leave it out`,
-    });
-  }
-  return canonicalName(reference);
 }
 
 function checkTime(value: unknown): Date {

@@ -3,13 +3,12 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 import { DinghyError, isDinghyError } from '../errors';
-import { lowerFolders } from '../layers/chain';
+import { addImage } from '../layers/add-image';
+import { keepLayer } from '../layers/keep';
 import { packTree } from '../layers/pack';
 import { unpackLayer } from '../layers/unpack';
 import type { SettledUnpackLimits } from '../layers/unpack-limits';
-import { chainIds } from '../oci/chain-id';
-import { composeImage, type NewImageConfig } from '../oci/compose';
-import { digestOf } from '../oci/digest';
+import { composeImage, type FullImageConfig } from '../oci/compose';
 import type { Platform } from '../oci/platform';
 import type { IdRange } from '../oci/spec-types';
 import { addContent, type Adding } from '../store/add-content';
@@ -33,7 +32,7 @@ export interface ImportSettings {
   /** Canonical; without one the image has no name. */
   name?: string;
   platform: Platform;
-  config: NewImageConfig;
+  config: FullImageConfig;
   /** Stands in the history. */
   message: string;
   created: Date;
@@ -71,45 +70,24 @@ export async function importImage(
   };
   return addContent(store, failing, signal, async (adding) => {
     const { blob, diffId } = await importLayer(source, parts, adding, (read, total) => tell('extracting', read, total));
-    const image = await nameImage(store, settings, { blob, diffId }, adding);
+    const { platform, created, config, message: comment, name } = settings;
+    const history = [{ created, comment }];
+    const composed = composeImage({ platform, created, config, layers: [{ diffId, blob }], history });
+    // Whiteouts, of which an archive of a whole file system should have none, hide nothing and must not show.
+    const image = await addImage(store, composed, [diffId], name, adding);
     tell('done', blob.size, blob.size);
     return image;
   });
 }
 
-async function nameImage(
-  store: Store,
-  { name, platform, created, config, message }: ImportSettings,
-  { diffId, blob }: Pick<LayerRecord, 'diffId' | 'blob'>,
-  { added, lease, signal }: Adding,
-): Promise<StoredImage> {
-  const image = composeImage({ platform, created, config, layers: [{ diffId, blob, comment: message }] });
-  const { descriptor } = image;
-  await lease.hold([digestOf(image.config), descriptor.digest], signal);
-  for (const bytes of [image.config, image.manifest]) {
-    added.add(await store.blobs.write(bytes));
-  }
-  chainIds([diffId]).forEach((chainId) => added.add(chainId));
-  // Whiteouts, of which an archive of a whole file system should have none, hide nothing and must not show.
-  await lowerFolders(store, [diffId], signal);
-  throwIfAborted(signal);
-  if (name !== undefined) {
-    await store.references.set(name, descriptor, signal);
-  } else {
-    await store.references.update((all) =>
-      all.some(({ manifest }) => manifest.digest === descriptor.digest) ? all : [...all, { manifest: descriptor }],
-    );
-  }
-  return store.images.read(descriptor.digest);
-}
-
 async function importLayer(
   source: ImportSource,
   parts: ImportParts,
-  { added, lease, signal }: Adding,
+  adding: Adding,
   onProgress: (read: number, total?: number) => void,
 ): Promise<LayerRecord> {
   const { store, limits } = parts;
+  const { signal } = adding;
   const opened = await openSource(source, parts, signal);
   const temporary = await store.makeTemporary();
   try {
@@ -129,11 +107,7 @@ async function importLayer(
         message: `cannot import ${opened.name}: it is empty, not even an empty archive`,
       });
     }
-    await lease.hold([record.blob.digest, record.diffId, ...chainIds([record.diffId])], signal);
-    added.add(record.blob.digest);
-    await store.blobs.adopt(draft, record.blob.digest);
-    added.add(record.diffId);
-    await store.layers.commit(temporary.path, record);
+    await keepLayer(store, { folder: temporary.path, blobFile: draft, record }, adding);
     return record;
   } catch (error) {
     throw withCure(error);

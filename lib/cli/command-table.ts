@@ -49,6 +49,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: () => require('./commands/diff') as CommandModule,
   },
   port: { summary: 'show where ports are published', load: () => require('./commands/port') as CommandModule },
+  commit: { summary: 'make an image of a container', load: () => require('./commands/commit') as CommandModule },
   export: {
     summary: "write a container's file system as a tar archive",
     load: () => require('./commands/export') as CommandModule,
@@ -85,6 +86,5 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
 /** Docker's commands that this version does not have, and what does the work meanwhile. */
 export const notYet: Readonly<Record<string, string>> = {
   build: 'build with `buildah bud` or `docker build`, push to a registry, and pull it from there',
-  commit: 'build the image with buildah and pull it',
   compose: 'start the services from a program, or one by one with `dinghy run`',
 };

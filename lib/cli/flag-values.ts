@@ -9,8 +9,9 @@ import type {
   UlimitOption,
   UpdateOptions,
 } from '../index';
+import { parseDuration } from '../util/duration';
 import { UsageError } from './context';
-import { parseDuration, parseTime } from './format';
+import { parseTime } from './format';
 
 /** A number, or undefined when the flag was not given. @throws UsageError */
 export function number(text: string | undefined, flag: string): number | undefined {
@@ -29,6 +30,11 @@ export function time(text: string | undefined, flag: string, now: Date): Date | 
       `${flag} takes a time (2026-01-31T12:00:00Z), a Unix time, or a duration (42m), not "${text}"`,
     );
   return value;
+}
+
+/** For a flag that may be given several times. */
+export function collect(value: string, previous: readonly string[] = []): string[] {
+  return [...previous, value];
 }
 
 /** `true` and `false`, as Docker's flags take them after an equals sign. @throws UsageError */

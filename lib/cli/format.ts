@@ -1,3 +1,5 @@
+import { parseDuration } from '../util/duration';
+
 /** The way Docker writes a span of time: `About a minute`, `3 hours`, `2 weeks`. */
 export function humanDuration(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
@@ -49,18 +51,6 @@ export function ellipsis(text: string, width: number): string {
 /** 12 hex digits of an id or digest, without its algorithm. */
 export function shortId(id: string): string {
   return id.replace(/^sha256:/, '').slice(0, 12);
-}
-
-/** `1h30m`, `90s`, `500ms` or a plain number of seconds, in milliseconds; undefined when it is none of these. */
-export function parseDuration(text: string): number | undefined {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
-  const factors: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, ns: 1e-6 };
-  if (!/^(\d+(\.\d+)?(h|ms|us|ns|m|s))+$/.test(text)) return undefined;
-  let total = 0;
-  for (const [, value, unit] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|us|ns|m|s)/g)) {
-    total += Number(value) * factors[unit!]!;
-  }
-  return total;
 }
 
 const datePattern = /^(\d{4}-\d\d-\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d(?:\.\d{1,9})?))?)?)?(Z|[+-]\d\d:\d\d)?$/;

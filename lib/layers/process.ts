@@ -5,15 +5,16 @@ import { closeFd, exitStatus, socketpair } from '../native/binding';
 import type { ControlEvent } from '../native/control';
 import { errnoName, systemError } from '../native/errno';
 import type { ProtocolError } from '../native/protocol';
-import { startTask } from '../native/task';
+import { PipeEnd } from '../native/pipe-ends';
+import { startTask, type Task } from '../native/task';
 import { abortError, Ending, onAbort, sleep, throwIfAborted } from '../util/abort';
 import { unpackLimitNames } from './unpack-limits';
 
 export interface LayerProcessOptions {
   op: 'unpack' | 'extract' | 'mend' | 'squash' | 'inflate' | 'compare';
   fields: Record<string, unknown>;
-  /** Written to the process's stdin, at its pace. */
-  input: AsyncIterable<Buffer> | Iterable<Buffer>;
+  /** Written to the process's stdin, at its pace; or the end of a pipe that it reads itself, which is closed here then. */
+  input: LayerInput;
   /** Its stdout; stays open here. */
   outputFd?: number;
   /** Passed on to the process, so that the folder stays locked while it writes there; `extract` asks for its container's. */
@@ -22,6 +23,8 @@ export interface LayerProcessOptions {
   signal?: AbortSignal;
 }
 
+export type LayerInput = AsyncIterable<Buffer> | Iterable<Buffer> | PipeEnd;
+
 export type LayerReply = { ok: true; [field: string]: unknown } | { ok: false; error: ProtocolError };
 
 /**
@@ -29,46 +32,61 @@ export type LayerReply = { ok: true; [field: string]: unknown } | { ok: false; e
  * @throws ABORT_ERR, ERR_SUPERVISOR, and what the input throws
  */
 export async function runLayerProcess(options: LayerProcessOptions): Promise<LayerReply> {
-  const { op, signal } = options;
-  const [ours, theirs] = socketpair();
-  const input = new Socket({
-    fd: ours,
-    readable: false,
-    writable: true,
-    writableHighWaterMark: 1048576,
-  } as SocketConstructorOpts);
-  input.on('error', () => undefined); // the process tells by its reply why it stopped reading
-  let task: ReturnType<typeof startTask>;
-  try {
-    task = startTask('unpack', {
-      stdio: [theirs, options.outputFd ?? null, null],
-      extraFds: options.lockFd === undefined ? [] : [options.lockFd],
-      ...(options.onEvent ? { onEvent: options.onEvent } : {}),
-    });
-  } catch (error) {
-    input.destroy();
-    throw error;
-  } finally {
-    closeFd(theirs);
-  }
+  const { op, signal, input } = options;
+  const { task, writer } = startProcess(options);
   const { control, pid } = task;
   // The end of its control connection is the end of the process.
   const release = onAbort(signal, () => control.close());
   try {
     const reply = control.request(op, options.fields);
-    const answered = reply.then(
-      () => undefined,
-      () => undefined,
-    );
-    await pump(options.input, input, answered, signal);
+    if (writer && !(input instanceof PipeEnd)) {
+      const answered = reply.then(
+        () => undefined,
+        () => undefined,
+      );
+      await pump(input, writer, answered, signal);
+    }
     return await reply;
   } catch (error) {
     throw signal?.aborted ? abortError(signal) : error;
   } finally {
     release();
-    input.destroy();
+    writer?.destroy();
     control.close();
     await processEnd(pid);
+  }
+}
+
+/** The process, and what writes to its stdin unless it reads from a pipe. */
+function startProcess({ input, ...options }: LayerProcessOptions): { task: Task; writer?: Socket } {
+  const start = (stdin: number): Task =>
+    startTask('unpack', {
+      stdio: [stdin, options.outputFd ?? null, null],
+      extraFds: options.lockFd === undefined ? [] : [options.lockFd],
+      ...(options.onEvent ? { onEvent: options.onEvent } : {}),
+    });
+  if (input instanceof PipeEnd) {
+    try {
+      return { task: start(input.fd) };
+    } finally {
+      input.close();
+    }
+  }
+  const [ours, theirs] = socketpair();
+  const writer = new Socket({
+    fd: ours,
+    readable: false,
+    writable: true,
+    writableHighWaterMark: 1048576,
+  } as SocketConstructorOpts);
+  writer.on('error', () => undefined); // the process tells by its reply why it stopped reading
+  try {
+    return { task: start(theirs), writer };
+  } catch (error) {
+    writer.destroy();
+    throw error;
+  } finally {
+    closeFd(theirs);
   }
 }
 

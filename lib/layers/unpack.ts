@@ -6,21 +6,23 @@ import type { Descriptor } from '../oci/descriptor';
 import { mediaTypes } from '../oci/media-types';
 import type { LayerRecord } from '../store/layers';
 import { readChunks } from '../util/files';
-import { layerError, runLayerProcess } from './process';
+import { layerError, type LayerInput, runLayerProcess } from './process';
 import type { SettledUnpackLimits } from './unpack-limits';
 
 export interface UnpackOptions {
   /** What the manifest and the config promise. Absent where there are none yet: then what the bytes are is in the record. */
   blob?: Descriptor;
   diffId?: string;
-  /** The blob's bytes: from a registry, or undefined when they are to be read from `blobFile`, which is there already. */
-  source?: AsyncIterable<Buffer>;
+  /** The blob's bytes: from a registry or a process, or undefined when they are to be read from `blobFile`, which is there already. */
+  source?: LayerInput;
   /** Where the blob is written, or read from without a `source`. */
   blobFile: string;
   /** An empty folder; `diff/` is made in it. */
   folder: string;
   lockFd: number;
   limits?: SettledUnpackLimits;
+  /** What errors say of it: `commit container web`. Default: the unpacking. */
+  doing?: string;
   onProgress?: (progress: { read: number; written: number }) => void;
   signal?: AbortSignal;
 }
@@ -66,9 +68,8 @@ export async function unpackLayer(options: UnpackOptions): Promise<LayerRecord> 
     ...(signal ? { signal } : {}),
   });
   if (!reply.ok) {
-    throw blob
-      ? layerError(reply.error, `unpack the layer ${blob.digest}`, { digest: blob.digest })
-      : layerError(reply.error, 'unpack the archive', {});
+    const doing = options.doing ?? (blob ? `unpack the layer ${blob.digest}` : 'unpack the archive');
+    throw layerError(reply.error, doing, blob ? { digest: blob.digest } : {});
   }
   return readResult(reply, found, options);
 }

@@ -1,7 +1,7 @@
 import type { Descriptor } from './descriptor';
 import { digestOf } from './digest';
-import type { ImageHealthcheck } from './image-config';
-import { mediaTypes } from './media-types';
+import type { ImageHealthcheck, ImageHistoryEntry } from './image-config';
+import { mediaTypes, ociLayerType } from './media-types';
 import type { Platform } from './platform';
 
 /** What a new image says about running it; what is absent it doesn't say. */
@@ -19,12 +19,26 @@ export interface NewImageConfig {
   readonly healthcheck?: ImageHealthcheck;
 }
 
+/** The whole of what an image may say; what is for builders alone is not a user's to give. */
+export interface FullImageConfig extends NewImageConfig {
+  /** Instructions for whoever builds on it. */
+  readonly onBuild?: readonly string[];
+  /** What runs a health check or command given as one string. */
+  readonly shell?: readonly string[];
+}
+
+/** One step that made an image; each has a layer, unless it changed no file. */
+export type NewHistoryEntry = Partial<ImageHistoryEntry>;
+
 export interface NewImage {
   readonly platform: Platform;
   readonly created: Date;
-  readonly config: NewImageConfig;
-  /** Bottom first, each with the step that made it. */
-  readonly layers: readonly { readonly diffId: string; readonly blob: Descriptor; readonly comment: string }[];
+  readonly author?: string;
+  readonly config: FullImageConfig;
+  /** Bottom first. */
+  readonly layers: readonly { readonly diffId: string; readonly blob: Descriptor }[];
+  /** The oldest step first. */
+  readonly history: readonly NewHistoryEntry[];
 }
 
 /** The blobs that make an image of its layers' blobs. */
@@ -36,22 +50,26 @@ export interface ComposedImage {
 }
 
 /** An OCI image of these layers (image-spec, config.md and manifest.md). The same parts give the same bytes. */
-export function composeImage({ platform, created, config, layers }: NewImage): ComposedImage {
-  const time = created.toISOString();
+export function composeImage({ platform, created, author, config, layers, history }: NewImage): ComposedImage {
   const configBytes = toBytes({
-    created: time,
+    created: created.toISOString(),
+    ...(author ? { author } : {}),
     architecture: platform.architecture,
     os: platform.os,
     ...(platform.variant === undefined ? {} : { variant: platform.variant }),
     config: configObject(config),
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
-    history: layers.map(({ comment }) => ({ created: time, comment })),
+    history: history.map(historyObject),
   });
   const manifest = toBytes({
     schemaVersion: 2,
     mediaType: mediaTypes.ociManifest,
     config: { mediaType: mediaTypes.ociConfig, digest: digestOf(configBytes), size: configBytes.length },
-    layers: layers.map(({ blob: { mediaType, digest, size } }) => ({ mediaType, digest, size })),
+    layers: layers.map(({ blob: { mediaType, digest, size } }) => ({
+      mediaType: ociLayerType(mediaType),
+      digest,
+      size,
+    })),
   });
   return {
     config: configBytes,
@@ -60,7 +78,17 @@ export function composeImage({ platform, created, config, layers }: NewImage): C
   };
 }
 
-function configObject(config: NewImageConfig): Record<string, unknown> {
+function historyObject({ created, createdBy, comment, author, emptyLayer }: NewHistoryEntry): Record<string, unknown> {
+  return withoutEmpty({
+    created: created?.toISOString(),
+    created_by: createdBy,
+    comment,
+    author,
+    empty_layer: emptyLayer || undefined,
+  });
+}
+
+function configObject(config: FullImageConfig): Record<string, unknown> {
   const { env, entrypoint, command, user, workdir, ports, volumes, labels, stopSignal, healthcheck } = config;
   return withoutEmpty({
     User: user,
@@ -73,6 +101,8 @@ function configObject(config: NewImageConfig): Record<string, unknown> {
     Labels: labels,
     StopSignal: stopSignal,
     Healthcheck: healthcheck && healthcheckObject(healthcheck),
+    OnBuild: config.onBuild,
+    Shell: config.shell,
   });
 }
 

@@ -38,6 +38,17 @@ export function isLayerType(type: string): boolean {
   return layerForms.some((form) => form.test(type));
 }
 
+/** What an OCI manifest calls a layer that may come from a Docker image: the bytes are the same. */
+export function ociLayerType(type: string): string {
+  const docker = /^application\/vnd\.docker\.image\.rootfs\.(foreign\.)?diff\.tar(?:\.(gzip|zstd))?$/.exec(type);
+  if (!docker) {
+    return type;
+  }
+  const [, foreign, compression] = docker;
+  const tar = foreign ? mediaTypes.ociLayer.replace('.v1.', '.nondistributable.v1.') : mediaTypes.ociLayer;
+  return compression === undefined ? tar : `${tar}+${compression}`;
+}
+
 /** Schema 1, signed or not: it has no diff ids, so what it unpacks to can't be verified. */
 export function isSchema1Type(type: string): boolean {
   return /^application\/vnd\.docker\.distribution\.manifest\.v1\+(?:json|prettyjws)$/.test(type);

@@ -1,17 +1,17 @@
 import type { Readable } from 'node:stream';
 
-import { isDinghyError } from '../errors';
 import { fileError } from '../layers/file-error';
 import { processEnd, runLayerProcess } from '../layers/process';
-import { closeFd, pipe } from '../native/binding';
+import { pipeEnds } from '../native/pipe-ends';
 import type { Reply } from '../native/protocol';
 import { startTask, type Task } from '../native/task';
-import { abortError, onAbort, sleep, throwIfAborted } from '../util/abort';
+import { abortError, onAbort, throwIfAborted } from '../util/abort';
 import type { ContainerControl } from './container-control';
 import type { CopySource } from './copy-paths';
 import { readContainer } from './export';
 import { stillThere } from './still-there';
 import type { SupervisorLink } from './supervisor-link';
+import { whileServed } from './while-served';
 
 export interface CopySettings {
   /** Owners, set-id bits and attributes stay as they are. */
@@ -28,8 +28,6 @@ export interface CopyResult {
   warnings: string[];
 }
 
-const attempts = 20;
-
 /**
  * What is at `source` on this host is in the container, where `docker cp` would put it.
  * @throws ERR_FILE_NOT_FOUND, ERR_FILE_TYPE, ERR_READ_ONLY, ERR_NO_SPACE, ERR_ARCHIVE, ERR_CONTAINER_NOT_FOUND, ABORT_ERR
@@ -41,7 +39,7 @@ export async function copyToContainer(
   settings: CopySettings,
 ): Promise<CopyResult> {
   const owner = settings.archive ? 'kept' : 'root';
-  return withContainer(control, settings.signal, (there, link) =>
+  return whileServed(control, settings.signal, (there, link) =>
     copy(control, link, {
       from: { path: source.path, source },
       to: { ...there, path: destination, owners: owner, plain: !settings.archive },
@@ -59,7 +57,7 @@ export async function copyFromContainer(
   settings: CopySettings,
 ): Promise<CopyResult> {
   const owners = settings.archive ? 'kept' : 'own';
-  return withContainer(control, settings.signal, (there, link) =>
+  return whileServed(control, settings.signal, (there, link) =>
     copy(control, link, {
       from: { ...there, path: source.path, source },
       to: { path: destination, owners, plain: !settings.archive },
@@ -88,7 +86,7 @@ export async function extractArchive(
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
   const doing = `cannot extract into ${control.record.name}:${path}`;
-  return withContainer(control, signal, async (there, link) => {
+  return whileServed(control, signal, async (there, link) => {
     const reply = await runLayerProcess({ op: 'extract', fields: { ...there, path }, input: tar, signal });
     if (!reply.ok) {
       throw fileError(reply.error, doing);
@@ -96,34 +94,6 @@ export async function extractArchive(
     await stillThere(control, link, doing);
     return reply['warnings'] as string[];
   });
-}
-
-type Place = { bundle: string; socket: string };
-
-/** Its supervisor serves it meanwhile, which lends its lock and starts it not before a writer is done. */
-async function withContainer<T>(
-  control: ContainerControl,
-  signal: AbortSignal | undefined,
-  work: (place: Place, link: SupervisorLink) => Promise<T>,
-): Promise<T> {
-  const { bundle, socket } = control.places;
-  for (let attempt = 1; ; attempt++) {
-    throwIfAborted(signal);
-    const link = await control.connectOrLaunch();
-    try {
-      await control.opened(); // a new one listens only then
-      return await work({ bundle, socket }, link);
-    } catch (error) {
-      // It started or ended between the question and the way in.
-      const changing = isDinghyError(error) && error.code === 'ERR_CONTAINER_NOT_RUNNING';
-      if (!changing || attempt === attempts) {
-        throw error;
-      }
-      await sleep(10, signal);
-    } finally {
-      link.close();
-    }
-  }
 }
 
 interface Copy {
@@ -143,29 +113,25 @@ async function copy(
   const { source, ...place } = from;
   const tasks: Task[] = [];
   const release = onAbort(signal, () => tasks.forEach((task) => task.control.close()));
-  const [readEnd, writeEnd] = pipe();
-  const open = new Set([readEnd, writeEnd]);
-  const closeEnd = (fd: number): void => {
-    if (open.delete(fd)) closeFd(fd);
-  };
+  const { readEnd, writeEnd } = pipeEnds();
   try {
     let tellFolder = (_folder: boolean): void => undefined;
     const opened = new Promise<boolean>((resolve) => (tellFolder = resolve));
     const packing = startTask('pack', {
-      stdio: [null, writeEnd, null],
+      stdio: [null, writeEnd.fd, null],
       onEvent: (event) => {
         if (event.event === 'opened') tellFolder(event['folder'] === true);
       },
     });
     tasks.push(packing);
-    closeEnd(writeEnd);
+    writeEnd.close();
     const fields = { ...place, as: source.name || 'root', follow: followLinks || source.entered };
     const packed = packing.control.request('archive', fields);
     const folder = await Promise.race([opened, packed.then((reply) => check(reply, doing) && false)]);
     throwIfAborted(signal);
-    const extracting = startTask('unpack', { stdio: [readEnd, null, null] });
+    const extracting = startTask('unpack', { stdio: [readEnd.fd, null, null] });
     tasks.push(extracting);
-    closeEnd(readEnd);
+    readEnd.close();
     const { name, contents } = source;
     const extracted = extracting.control.request('extract', { ...to, source: { name, contents, folder } });
     const replies = await Promise.all([packed, extracted]);
@@ -174,7 +140,8 @@ async function copy(
     throw signal?.aborted ? abortError(signal) : error;
   } finally {
     release();
-    open.forEach((fd) => closeFd(fd));
+    readEnd.close();
+    writeEnd.close();
     tasks.forEach((task) => task.control.close());
     await Promise.all(tasks.map((task) => processEnd(task.pid)));
   }

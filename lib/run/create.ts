@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 
+import { configOfContainer } from '../oci/container-config';
 import type { ImageConfig } from '../oci/image-config';
 import { makeRuntimeSpec, type Placement, stopSignal } from '../oci/runtime-spec';
 import type { ContainerSettings } from '../oci/settings';
@@ -215,5 +216,6 @@ function makeRecord(
     stopSignal: stopSignal(image.config, settings),
     stopTimeoutMs: settings.stopTimeoutMs,
     ...(reuse ? { reuse: { key: reuse.key, named: reuse.named, options: reuse.options } } : {}),
+    config: configOfContainer(image.config, settings),
   };
 }

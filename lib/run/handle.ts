@@ -113,5 +113,4 @@ export interface ContainerHandle {
   archive(path: string, options: ArchiveOptions): Promise<Readable>;
   extract(path: string, tar: NodeJS.ReadableStream, options: ExtractOptions): Promise<void>;
   export(options: ExportOptions): Promise<Readable>;
-  fork(options: object): Promise<ContainerHandle>;
 }

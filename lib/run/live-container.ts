@@ -50,19 +50,12 @@ import { checkBoolean, checkChoice, checkDuration, checkOptions, checkSignal, in
 
 const waitConditions = ['not-running', 'next-exit', 'removed'] as const;
 
-/** What a container asks of the Runtime that it belongs to. */
-export interface ContainerActions {
-  fork(control: ContainerControl, options: object): Promise<ContainerHandle>;
-}
-
 /** Checks what the user gave, and hands it to the parts that do it. */
 export class LiveContainer implements ContainerHandle {
   readonly control: ContainerControl;
-  readonly #actions: ContainerActions;
 
-  constructor(control: ContainerControl, actions: ContainerActions) {
+  constructor(control: ContainerControl) {
     this.control = control;
-    this.#actions = actions;
   }
 
   get id(): string {
@@ -137,10 +130,6 @@ export class LiveContainer implements ContainerHandle {
     const layers = frozenLayersOf(places.config);
     await remove();
     await sweepFrozen(context, layers);
-  }
-
-  async fork(options: object): Promise<ContainerHandle> {
-    return this.#actions.fork(this.control, options);
   }
 
   async wait(options: WaitOptions): Promise<WaitResult> {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 
+import type { FullImageConfig } from '../oci/compose';
 import type { BridgeSection } from '../oci/spec-types';
 import type { ResolvedMount } from '../oci/spec-mounts';
 
@@ -44,6 +45,8 @@ export interface ContainerRecord {
   reuse?: ReuseRecord;
   /** The options as they were given, for those that are forked from it; absent where an older version made it. */
   asked?: Record<string, unknown>;
+  /** What an image made of it says; absent from those of older versions. */
+  config?: FullImageConfig;
 }
 
 /** Undefined when there is none (yet, or any more): it is written last of a container's files, by rename. */

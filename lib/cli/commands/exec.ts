@@ -4,7 +4,7 @@ import { exitCodeOf } from '../attached';
 import type { Context } from '../context';
 import { ExitStatus, UsageError } from '../context';
 import { detachKeys } from '../detach-keys';
-import { fileLines, keyValues } from '../flag-values';
+import { collect, fileLines, keyValues } from '../flag-values';
 import { relay } from '../streams';
 import { checkTerminal, openTerminal, terminalSize } from '../terminal';
 
@@ -19,8 +19,6 @@ interface ExecFlags {
   user?: string;
   workdir?: string;
 }
-
-const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
 
 /** `exec CONTAINER COMMAND`: one more process in it; its exit code is ours. */
 export function configure(command: Command, context: Context): void {

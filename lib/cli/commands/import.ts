@@ -1,15 +1,13 @@
 import type { Command } from 'commander';
-import { imageChanges } from '../changes';
 import type { Context } from '../context';
 import { UsageError } from '../context';
+import { collect } from '../flag-values';
 
 interface ImportFlags {
   change?: string[];
   message?: string;
   platform?: string;
 }
-
-const collect = (value: string, previous: string[] = []): string[] => [...previous, value];
 
 /** `import FILE|- [REPOSITORY[:TAG]]`: an image of a root file system's archive, or of a folder; prints its id. */
 export function configure(command: Command, context: Context): void {
@@ -25,7 +23,7 @@ export function configure(command: Command, context: Context): void {
       }
       const image = await context.runtime().import(file === '-' ? context.stdin : file, {
         ...(reference === undefined ? {} : { reference }),
-        config: imageChanges(flags.change ?? []),
+        ...(flags.change === undefined ? {} : { changes: flags.change }),
         ...(flags.message === undefined ? {} : { message: flags.message }),
         ...(flags.platform === undefined ? {} : { platform: flags.platform }),
       });

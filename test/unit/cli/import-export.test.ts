@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
-import { imageChanges } from '../../../lib/cli/changes';
 import { runCli } from '../../support/cli';
 
 describe('import', () => {
@@ -23,8 +22,8 @@ describe('import', () => {
       stdout: 'sha256:abc\n',
       stderr: '',
     });
-    const config = { env: { A: 'b' }, command: ['run'] };
-    const options = { reference: 'mine/image:1', config, message: 'mine', platform: 'linux/arm64' };
+    const changes = ['ENV A=b', 'CMD ["run"]'];
+    const options = { reference: 'mine/image:1', changes, message: 'mine', platform: 'linux/arm64' };
     expect(calls).toEqual([{ source: 'root.tar', options }]);
   });
 
@@ -35,51 +34,6 @@ describe('import', () => {
     expect(status).toBe(1);
     expect(stderr).toContain('curl -fL http://example.invalid/x.tar | dinghy import -');
     expect(calls).toHaveLength(1);
-  });
-});
-
-describe('Dockerfile instructions', () => {
-  test.each<[string[], object]>([
-    [['CMD echo hi'], { command: ['/bin/sh', '-c', 'echo hi'] }],
-    [['cmd ["echo", "a b"]'], { command: ['echo', 'a b'] }],
-    [['ENTRYPOINT ["/init"]'], { entrypoint: ['/init'] }],
-    [['ENV A=b C="d e" F=g\\ h', "ENV I='j'"], { env: { A: 'b', C: 'd e', F: 'g h', I: 'j' } }],
-    [['ENV OLD form of it'], { env: { OLD: 'form of it' } }],
-    [['ENV A=1', 'ENV A=2'], { env: { A: '2' } }],
-    [['ENV EMPTY='], { env: { EMPTY: '' } }],
-    [['LABEL "a.b"="c"  d=e'], { labels: { 'a.b': 'c', d: 'e' } }],
-    [['EXPOSE 80 53/udp', 'EXPOSE 8000-8002/TCP'], { ports: ['80/tcp', '53/udp', '8000/tcp', '8001/tcp', '8002/tcp'] }],
-    [['VOLUME /a /b', 'VOLUME ["/c d"]'], { volumes: ['/a', '/b', '/c d'] }],
-    [['USER 1000:50'], { user: '1000:50' }],
-    [['WORKDIR /srv', 'WORKDIR app'], { workdir: '/srv/app' }],
-    [['STOPSIGNAL SIGQUIT'], { stopSignal: 'SIGQUIT' }],
-    [['HEALTHCHECK NONE'], { healthcheck: { test: ['NONE'] } }],
-    [
-      ['HEALTHCHECK --interval=1m30s --retries=3 CMD curl -f localhost'],
-      { healthcheck: { test: ['CMD-SHELL', 'curl -f localhost'], intervalMs: 90_000, retries: 3 } },
-    ],
-    [
-      ['HEALTHCHECK --timeout=5s --start-period=2s CMD ["ok"]'],
-      { healthcheck: { test: ['CMD', 'ok'], timeoutMs: 5000, startPeriodMs: 2000 } },
-    ],
-  ])('%j', (instructions, config) => {
-    expect(imageChanges(instructions)).toEqual(config);
-  });
-
-  test.each([
-    'FROM x',
-    'RUN make',
-    '',
-    'ENV',
-    'ENV A',
-    'LABEL =b',
-    'EXPOSE http',
-    'EXPOSE 9-8',
-    'HEALTHCHECK curl',
-    'HEALTHCHECK --nope=1 CMD x',
-    'constructor x',
-  ])('%j is refused', (instruction) => {
-    expect(() => imageChanges([instruction])).toThrow(/^-c: /);
   });
 });
 

@@ -1,4 +1,5 @@
-import { ellipsis, humanDuration, humanSize, parseDuration, parseTime } from '../../../lib/cli/format';
+import { ellipsis, humanDuration, humanSize, parseTime } from '../../../lib/cli/format';
+import { parseDuration } from '../../../lib/util/duration';
 import { expand, layoutTable } from '../../../lib/cli/table';
 import { runCli } from '../../support/cli';
 

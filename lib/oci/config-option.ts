@@ -1,6 +1,6 @@
-import type { NewImageConfig } from '../oci/compose';
-import type { ImageHealthcheck } from '../oci/image-config';
-import { signalNumber } from '../oci/signals';
+import type { NewImageConfig } from './compose';
+import type { ImageHealthcheck } from './image-config';
+import { signalNumber } from './signals';
 import {
   checkAbsolutePath,
   checkArgument,
