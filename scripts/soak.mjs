@@ -2,6 +2,7 @@
 //   fuzz          every parser of untrusted bytes, DINGHY_SOAK_MINUTES each (default 2)
 //   pulls         cut at 100 offsets, killed at 100 moments, out of space at 30 sizes
 //   differential  60 random images and all real ones, each the same tree as umoci's
+//   networks      200 containers on one network find each other by name; 50 networks come and go 20 times
 //   kills         the demo killed at 100 random moments
 //   lifetimes     containers of every kind, one after the other: neither memory nor descriptors may grow
 // DINGHY_TEST_SEED repeats a run.
@@ -49,7 +50,14 @@ function differential() {
   return stepsLane('differential', [{ name: 'as umoci unpacks', command: tool('jest'), args, env }]).failed;
 }
 
-const parts = { fuzz, pulls, differential, kills, lifetimes };
+function networks() {
+  const files = ['test/integration/network-names.test.ts', 'test/integration/networks.test.ts'];
+  const args = [...files, '--selectProjects', 'integration', '-i', '-t', 'find five others|come and go'];
+  const env = { DINGHY_TEST_FLEET: '200', DINGHY_TEST_NETWORK_ROUNDS: '20' };
+  return stepsLane('networks', [{ name: 'many on a network, many networks', command: tool('jest'), args, env }]).failed;
+}
+
+const parts = { fuzz, pulls, differential, networks, kills, lifetimes };
 const names = chosen('part', parts);
 ready('test');
 console.log(`seed ${seed}`);

@@ -13,6 +13,8 @@ import { until } from '../support/until';
 // What is not a container's name goes to the host's own servers: tests ask for such names only where nothing is passed
 // on, or where a server of theirs answers.
 
+const fleetSize = Number(process.env['DINGHY_TEST_FLEET'] ?? 20);
+
 const libraries = ['glibc', 'musl'] as const;
 type Library = (typeof libraries)[number];
 
@@ -259,18 +261,22 @@ test('a resolver that is killed is followed by another, and none outlives its co
   });
 });
 
-test('twenty containers each find five others', async () => {
-  await bed.runtime.createNetwork({ name: 'front', internal: true });
-  const numbers = Array.from({ length: 20 }, (_unused, index) => index);
-  const fleet = await Promise.all(numbers.map((number) => start('front', `boat-${number}`)));
-  const addresses = await Promise.all(fleet.map((container) => addressOf(container, 'front')));
-  const found = await Promise.all(
-    fleet.map((container, number) => {
-      const others = [1, 2, 3, 5, 8].map((step) => `boat-${(number + step) % 20}`);
-      return lookUp(container, number % 2 === 0 ? 'glibc' : 'musl', ...others);
-    }),
-  );
-  found.forEach((lines, number) => {
-    expect(lines).toEqual([1, 2, 3, 5, 8].map((step) => addresses[(number + step) % 20]));
-  });
-});
+test(
+  `${fleetSize} containers each find five others`,
+  async () => {
+    await bed.runtime.createNetwork({ name: 'front', internal: true });
+    const numbers = Array.from({ length: fleetSize }, (_unused, index) => index);
+    const fleet = await Promise.all(numbers.map((number) => start('front', `boat-${number}`)));
+    const addresses = await Promise.all(fleet.map((container) => addressOf(container, 'front')));
+    const othersOf = (number: number): number[] => [1, 2, 3, 5, 8].map((step) => (number + step) % fleetSize);
+    const found = await Promise.all(
+      fleet.map((container, number) =>
+        lookUp(container, number % 2 === 0 ? 'glibc' : 'musl', ...othersOf(number).map((other) => `boat-${other}`)),
+      ),
+    );
+    found.forEach((lines, number) => {
+      expect(lines).toEqual(othersOf(number).map((other) => addresses[other]));
+    });
+  },
+  30_000 + fleetSize * 1000,
+);

@@ -214,15 +214,19 @@ test('what happens to networks is told', async () => {
   expect(seen).toEqual(['create told', 'destroy told']);
 });
 
-test('fifty networks come and go', async () => {
-  const networks = await Promise.all(Array.from({ length: 50 }, () => bed.runtime.createNetwork()));
-  expect(new Set(networks.map(({ subnet }) => subnet)).size).toBe(50);
-  const some = networks.slice(0, 5);
-  const containers = await Promise.all(some.map((network) => serve(network, `on-${network.name}`)));
-  await Promise.all(containers.map((container) => container.close()));
-  await Promise.all(networks.map((network) => network.remove()));
-  expect(readdirSync(join(bed.root, 'networks'))).toEqual(['bridge']);
-});
+const rounds = Number(process.env['DINGHY_TEST_NETWORK_ROUNDS'] ?? 1);
+test.each(Array.from({ length: rounds }, (_unused, round) => round + 1))(
+  'fifty networks come and go, round %d',
+  async () => {
+    const networks = await Promise.all(Array.from({ length: 50 }, () => bed.runtime.createNetwork()));
+    expect(new Set(networks.map(({ subnet }) => subnet)).size).toBe(50);
+    const some = networks.slice(0, 5);
+    const containers = await Promise.all(some.map((network) => serve(network, `on-${network.name}`)));
+    await Promise.all(containers.map((container) => container.close()));
+    await Promise.all(networks.map((network) => network.remove()));
+    expect(readdirSync(join(bed.root, 'networks'))).toEqual(['bridge']);
+  },
+);
 
 test('a container is on several networks, with an address that it asked for', async () => {
   const front = await bed.runtime.createNetwork({ name: 'front', subnet: '10.255.79.0/24' });

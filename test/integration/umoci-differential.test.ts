@@ -18,7 +18,7 @@ import { listTree } from '../support/tree-listing';
 const seed = Number(process.env['DINGHY_TEST_SEED'] ?? 20261124);
 const randomImages = Number(process.env['DINGHY_TEST_DIFFERENTIAL'] ?? 8);
 const realImages: TestImage[] =
-  randomImages > 8 ? ['busybox', 'nginx', 'redis', 'postgres', 'mariadb'] : ['busybox', 'redis'];
+  randomImages > 8 ? ['busybox', 'nginx', 'node', 'redis', 'postgres', 'mariadb'] : ['busybox', 'redis'];
 
 let registry: TestRegistry;
 let folder: string;

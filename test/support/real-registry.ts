@@ -7,7 +7,7 @@ export interface RealRegistry {
   stop(): Promise<void>;
 }
 
-export type TestImage = 'busybox' | 'nginx' | 'redis' | 'postgres' | 'mariadb';
+export type TestImage = 'busybox' | 'nginx' | 'node' | 'redis' | 'postgres' | 'mariadb';
 
 /** Starts a registry and puts the test images into it, each as `library/<name>:<tag>`. They are made the first time. */
 export async function startRegistryWith(images: Partial<Record<TestImage, string>>): Promise<RealRegistry> {
