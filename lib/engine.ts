@@ -44,7 +44,8 @@ import {
   removeNetwork,
   sweepNetworks,
 } from './run/network-actions';
-import { checkNetworkName } from './run/network-option';
+import { connectContainer, disconnectContainer } from './run/network-connect';
+import { checkNetworkName, settleAttachment } from './run/network-option';
 import { settleNetworkOptions } from './run/network-options';
 import { OneShotProcess, runToEnd } from './run/one-shot';
 import { readRecord } from './run/record';
@@ -66,6 +67,7 @@ import {
   checkRecord,
   checkSignal,
   checkText,
+  isPlainObject,
   type PlainObject,
 } from './util/checks';
 import { packageVersion } from './util/version';
@@ -363,6 +365,17 @@ export class Engine {
     }
   }
 
+  async connect(network: string, container: unknown, options: object): Promise<void> {
+    const attachment = { network, ...settleAttachment('connect', network, options) };
+    const text = containerName(container);
+    return this.#track(async () => connectContainer(findContainer(await this.#prepare(), text), attachment));
+  }
+
+  async disconnect(network: string, container: unknown): Promise<void> {
+    const text = containerName(container);
+    return this.#track(async () => disconnectContainer(findContainer(await this.#prepare(), text), network));
+  }
+
   #forgetNetwork(name: string): void {
     const owned = this.#ownedNetworks.get(name);
     if (owned) {
@@ -550,6 +563,11 @@ export class Engine {
       throw error;
     }
   }
+}
+
+/** A Container, or its name or id. */
+function containerName(value: unknown): string {
+  return checkText('container', isPlainObject(value) ? value['id'] : value);
 }
 
 function oneShotSettings(

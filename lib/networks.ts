@@ -1,6 +1,5 @@
 import type { NetworkState } from './run/network-actions';
 import { asyncDispose } from './util/dispose';
-import { notImplemented } from './util/not-implemented';
 
 export type NetworkInspect = NetworkState;
 
@@ -26,7 +25,9 @@ export interface NetworksOptions {
 }
 
 export interface ConnectOptions {
+  /** More names of it there. */
   aliases?: string[];
+  /** Of the network's subnet; without one a free one. */
   address?: string;
 }
 
@@ -35,6 +36,8 @@ export interface NetworkActions {
   inspect(name: string): Promise<NetworkInspect>;
   remove(name: string): Promise<void>;
   close(name: string): Promise<void>;
+  connect(name: string, container: unknown, options: object): Promise<void>;
+  disconnect(name: string, container: unknown): Promise<void>;
 }
 
 /** A network containers can join. */
@@ -58,12 +61,21 @@ export class Network implements AsyncDisposable {
     return this.#actions.inspect(this.name);
   }
 
-  async connect(_container: { readonly id: string }, _options: ConnectOptions = {}): Promise<void> {
-    throw notImplemented('network.connect()', 'give `network` to run or create');
+  /**
+   * The container (or the one of this name or id) is on the network too: at once if it runs, and from its next start on.
+   * @throws ERR_NETWORK_NOT_FOUND · ERR_CONTAINER_NOT_FOUND · ERR_ADDRESS_IN_USE · ERR_INVALID_OPTION where it is on it already, or has the network of
+   * something else
+   */
+  async connect(container: { readonly id: string } | string, options: ConnectOptions = {}): Promise<void> {
+    await this.#actions.connect(this.name, container, options);
   }
 
-  async disconnect(_container: { readonly id: string }): Promise<void> {
-    throw notImplemented('network.disconnect()', 'remove the container');
+  /**
+   * The container is not on the network any more, and its address there is free. Published ports lead to its next network, if it has one.
+   * @throws ERR_NETWORK_NOT_FOUND · ERR_CONTAINER_NOT_FOUND · ERR_INVALID_OPTION where it is not on it
+   */
+  async disconnect(container: { readonly id: string } | string): Promise<void> {
+    await this.#actions.disconnect(this.name, container);
   }
 
   /**

@@ -227,6 +227,8 @@ export class Runtime implements AsyncDisposable {
       inspect: (name) => this.#engine.inspectNetwork(name),
       remove: (name) => this.#engine.removeNetwork(name),
       close: (name) => this.#engine.closeNetwork(name),
+      connect: (name, container, given) => this.#engine.connect(name, container, given),
+      disconnect: (name, container) => this.#engine.disconnect(name, container),
     });
   }
 

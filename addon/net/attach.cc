@@ -165,6 +165,18 @@ sys::Result<std::string> attach_link(const Config& config, std::string_view id, 
   return name;
 }
 
+sys::Result<void> lead_out(const Config& config, int netns) {
+  auto addresses = parse_addresses(config);
+  if (!addresses) return addresses.take_failure();
+  auto inside = open_inside(netns);
+  if (!inside) return inside.take_failure();
+  auto index = index_of(*inside, inside_name(config));
+  if (!index) return index.take_failure();
+  Batch batch;
+  add_default_route(batch, addresses->gateway.address, *index);
+  return inside->talk(batch);
+}
+
 sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id, const std::vector<Port>& bound) {
   auto addresses = parse_addresses(config);
   if (!addresses) return addresses.take_failure();
@@ -175,6 +187,15 @@ sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id, const 
     if (rules || rules.failure().err != ENOENT) return rules;
   }
   return hold_rules(config, address, id, {});
+}
+
+sys::Result<sys::Fd> add_port_rules(const Config& config, std::string_view id, const std::vector<Port>& bound) {
+  auto addresses = parse_addresses(config);
+  if (!addresses) return addresses.take_failure();
+  if (!has_direct_ports(bound) || !allow_loopback_source(config.bridge)) return sys::Fd();
+  auto rules = hold_port_rules(addresses->container.address, id, bound);
+  if (!rules && rules.failure().err == ENOENT) return sys::Fd();  // no nft_fib, as above
+  return rules;
 }
 
 sys::Result<Attachment> attach(const Config& config, std::string_view id, int netns, const std::vector<Port>& bound) {

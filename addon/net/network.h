@@ -78,6 +78,13 @@ sys::Result<Attachment> attach(const Config& config, std::string_view id, int ne
 sys::Result<std::string> attach_link(const Config& config, std::string_view id, int netns);
 sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id, const std::vector<Port>& bound = {});
 
+// The same for ports that lead to a network which the namespace is attached to already: rules of their own, in the
+// table "dinghy-<id12>-ports". An empty descriptor where there is nothing for the kernel to do.
+sys::Result<sys::Fd> add_port_rules(const Config& config, std::string_view id, const std::vector<Port>& bound);
+
+// The default route inside leads to the gateway of this network, to which the namespace is attached without one.
+sys::Result<void> lead_out(const Config& config, int netns);
+
 // The veth is gone, and if it was the bridge's last port, the bridge too, and net.ipv4.ip_forward is what it was before
 // the first bridge. Idempotent. The rules go when Attachment::rules is closed.
 sys::Result<void> detach(const Config& config, std::string_view id);

@@ -15,8 +15,10 @@ namespace {
 // NF_CT_STATE_BIT(IP_CT_ESTABLISHED) and (IP_CT_RELATED), which the kernel's header does not export.
 constexpr std::uint32_t kEstablishedOrRelated = 1U << (IP_CT_ESTABLISHED + 1) | 1U << (IP_CT_RELATED + 1);
 
+std::string table_name(std::string_view id) { return "dinghy-" + std::string(id.substr(0, 12)); }
+
 std::string table_name(const Config& config, std::string_view id) {
-  const std::string name = "dinghy-" + std::string(id.substr(0, 12));
+  const std::string name = table_name(id);
   return config.number == 0 ? name : name + "-" + std::to_string(config.number);
 }
 
@@ -78,6 +80,14 @@ sys::Result<sys::Fd> redirect_dns(std::uint32_t address, std::uint16_t port) {
     rules.redirect(address, port);
     rules.end_rule();
   }
+  return rules.commit();
+}
+
+sys::Result<sys::Fd> hold_port_rules(std::uint32_t address, std::string_view id, const std::vector<Port>& ports) {
+  RuleTransaction rules(table_name(id) + "-ports");
+  rules.table();
+  rules.chain("postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC);
+  add_direct_ports(rules, ports, address);
   return rules.commit();
 }
 

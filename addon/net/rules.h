@@ -22,4 +22,7 @@ sys::Result<sys::Fd> hold_rules(const Config& config, std::uint32_t address, std
 // goes to `port` there, and the answers come from 53. Holds while the descriptor is open.
 sys::Result<sys::Fd> redirect_dns(std::uint32_t address, std::uint16_t port);
 
+// What concerns the ports alone, beside such rules that know of none.
+sys::Result<sys::Fd> hold_port_rules(std::uint32_t address, std::string_view id, const std::vector<Port>& ports);
+
 }  // namespace net

@@ -11,6 +11,7 @@ namespace {
 
 constexpr const char* kConfig = "/config.json";
 constexpr const char* kDraft = "/config.json.draft";
+constexpr const char* kOld = "/config.json.old";
 constexpr size_t kMaxConfigSize = 16 << 20;
 
 }  // namespace
@@ -38,6 +39,18 @@ sys::Result<void> adopt_draft(const std::string& bundle) {
 }
 
 void drop_draft(const std::string& bundle) { unlink((bundle + kDraft).c_str()); }
+
+sys::Result<void> try_draft(const std::string& bundle) {
+  forget_old_config(bundle);  // of one that was killed
+  if (link((bundle + kConfig).c_str(), (bundle + kOld).c_str()) != 0) return sys::errno_error("link", bundle);
+  auto adopted = adopt_draft(bundle);
+  if (!adopted) forget_old_config(bundle);
+  return adopted;
+}
+
+void restore_config(const std::string& bundle) { (void)rename((bundle + kOld).c_str(), (bundle + kConfig).c_str()); }
+
+void forget_old_config(const std::string& bundle) { unlink((bundle + kOld).c_str()); }
 
 sys::Json& object_in(sys::Json& parent, const char* name, JsonAllocator& allocator) {
   if (!parent.HasMember(name)) {

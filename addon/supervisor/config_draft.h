@@ -17,6 +17,11 @@ sys::Result<std::string> draft_config(const std::string& bundle, const rapidjson
 sys::Result<void> adopt_draft(const std::string& bundle);
 void drop_draft(const std::string& bundle);
 
+// As adopt_draft(), but the old one is kept, without a byte of the disk, until it is restored or forgotten.
+sys::Result<void> try_draft(const std::string& bundle);
+void restore_config(const std::string& bundle);
+void forget_old_config(const std::string& bundle);
+
 using JsonAllocator = rapidjson::Document::AllocatorType;
 
 // The member `name`, an object, made when it is not there.

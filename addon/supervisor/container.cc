@@ -478,13 +478,15 @@ sys::Result<void> Container::remove() {
   for (const std::string& path : config_.release) {
     if (is_ours(path, config_.id)) drop(path);
   }
-  for (const Endpoint& endpoint : config_.network.endpoints) {
-    for (const std::string& path : endpoint.claims) {
-      if (is_ours(path, config_.id)) drop(path);
-    }
-  }
+  for (const Endpoint& endpoint : config_.network.endpoints) release_claims(endpoint);
   journal_.note("destroy");
   return outcome;
+}
+
+void Container::release_claims(const Endpoint& endpoint) const {
+  for (const std::string& path : endpoint.claims) {
+    if (is_ours(path, config_.id)) unlink(path.c_str());
+  }
 }
 
 }  // namespace supervisor

@@ -59,6 +59,10 @@ class Container {
   // What it has written becomes layers that nobody changes any more; see freeze.h. EBUSY unless it rests. Returns those
   // that were made: a folder in which nothing is new makes none.
   sys::Result<std::vector<Freezing>> freeze(const FreezeRequest& request);
+  // It is on one more network, at once if it runs, and at its next starts; or not on that one any more. After a failure
+  // nothing has changed. `{endpoint: <an entry of dinghy.network.endpoints>}`, `{network: <its name>}`.
+  sys::Result<void> connect(const sys::Json& request);
+  sys::Result<void> disconnect(const sys::Json& request);
   sys::Result<void> pause();
   sys::Result<void> unpause();
   // Its config.json and container.json are those in the folder `draft`, and of its names on disk it is `to` that goes
@@ -110,6 +114,8 @@ class Container {
   void end_process();
   void remove_cgroup();
   void publish();
+  void note_networks();
+  void release_claims(const Endpoint& endpoint) const;
   void on_output();
 
   Loop& loop_;

@@ -1,14 +1,9 @@
 #include "supervisor/container_network.h"
 
-#include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <utility>
 
 namespace supervisor {
 
@@ -16,17 +11,9 @@ namespace {
 
 constexpr size_t kShortId = 12;
 
-std::string without_prefix(const std::string& cidr) { return cidr.substr(0, cidr.find('/')); }
-
 }  // namespace
 
-sys::Result<void> ContainerNetwork::prepare() {
-  if (!listeners_.empty() || config_.network.ports.empty()) return {};
-  auto bound = net::bind_ports(config_.network.ports);
-  if (!bound) return bound.take_failure();
-  listeners_ = std::move(*bound);
-  return {};
-}
+sys::Result<void> ContainerNetwork::prepare() { return ports_.reserve(config_.network.ports); }
 
 void ContainerNetwork::adopt(sys::Fd network, jail::Spec& spec) {
   for (jail::Namespace& entry : spec.namespaces) {
@@ -38,77 +25,96 @@ void ContainerNetwork::adopt(sys::Fd network, jail::Spec& spec) {
 sys::Result<void> ContainerNetwork::connect() {
   // Without a network there is the loopback alone, which init has brought up.
   if (!namespace_) return {};
-  const bool is_first = connections_.empty() && !config_.network.endpoints.empty();
-  if (is_first) {
-    for (const Endpoint& endpoint : config_.network.endpoints) {
-      // The first one's address is the one that ports are published of.
-      SYS_TRY(attach(endpoint, connections_.empty() ? ports() : std::vector<net::Port>()));
-    }
-    SYS_TRY(forward());
-    SYS_TRY(resolver_.serve(namespace_.get(), config_.network));
+  const bool is_first = connections_.empty();
+  for (const Endpoint& endpoint : config_.network.endpoints) {
+    if (find(endpoint.network) == connections_.end()) SYS_TRY(attach(endpoint, endpoint.link.default_route));
   }
-  return tell_names();
+  SYS_TRY(lead_ports());
+  if (is_first) SYS_TRY(update_resolver());
+  tells_names_ = true;
+  for (Connection& connection : connections_) SYS_TRY(tell_names(connection));
+  return {};
 }
 
-sys::Result<void> ContainerNetwork::attach(const Endpoint& endpoint, const std::vector<net::Port>& bound) {
-  auto attached = net::attach(endpoint.link, config_.id, namespace_.get(), bound);
+sys::Result<void> ContainerNetwork::join(const Endpoint& endpoint) {
+  if (!namespace_) return {};
+  // Which ports can be had again is not known yet.
+  SYS_TRY(attach(endpoint, false));
+  auto joined = lead_ports();
+  if (joined && tells_names_) joined = tell_names(connections_.back());
+  if (joined) joined = update_resolver();
+  if (!joined) (void)leave(endpoint.network, nullptr).ok();
+  return joined;
+}
+
+sys::Result<void> ContainerNetwork::leave(const std::string& network, const Endpoint* heir) {
+  const auto found = find(network);
+  if (found == connections_.end()) return {};
+  SYS_TRY(net::detach(found->endpoint.link, config_.id));
+  // From here on there is no way back, and what fails leaves the container without it.
+  connections_.erase(found);
+  const auto next = heir == nullptr ? connections_.end() : find(heir->network);
+  if (next != connections_.end()) {
+    next->endpoint.link.default_route = true;
+    (void)net::lead_out(next->endpoint.link, namespace_.get()).ok();
+  }
+  (void)lead_ports().ok();
+  return {};
+}
+
+sys::Result<void> ContainerNetwork::update_resolver() {
+  return namespace_ ? resolver_.serve(namespace_.get(), config_.network) : sys::Result<void>();
+}
+
+std::list<ContainerNetwork::Connection>::iterator ContainerNetwork::find(const std::string& network) {
+  return std::find_if(connections_.begin(), connections_.end(),
+                      [&](const Connection& connection) { return connection.endpoint.network == network; });
+}
+
+sys::Result<void> ContainerNetwork::attach(const Endpoint& endpoint, bool with_port_rules) {
+  auto attached = net::attach(endpoint.link, config_.id, namespace_.get(),
+                              with_port_rules ? ports_.reserved() : std::vector<net::Port>());
   if (!attached) return attached.take_failure();
   Connection& connection = connections_.emplace_back();
   connection.endpoint = endpoint;
   connection.attachment = std::move(*attached);
+  connection.has_port_rules = with_port_rules;
   return {};
 }
 
-sys::Result<void> ContainerNetwork::tell_names() {
-  for (Connection& connection : connections_) {
-    const Endpoint& endpoint = connection.endpoint;
-    if (endpoint.names.empty()) continue;
-    std::vector<std::string> names = {config_.name};
-    names.insert(names.end(), endpoint.aliases.begin(), endpoint.aliases.end());
-    names.push_back(config_.id.substr(0, kShortId));
-    names.push_back(config_.id);
-    SYS_TRY(connection.names.publish(endpoint.names, without_prefix(endpoint.link.address), names));
+// As in Docker it is the network of the default route that ports are published of: others may be internal.
+sys::Result<void> ContainerNetwork::lead_ports() {
+  for (const Connection& connection : connections_) {
+    const net::Config& link = connection.endpoint.link;
+    if (link.default_route) return ports_.lead_to(link, config_.id, connection.has_port_rules);
   }
+  ports_.lead_nowhere();
   return {};
+}
+
+sys::Result<void> ContainerNetwork::tell_names(Connection& connection) {
+  const Endpoint& endpoint = connection.endpoint;
+  if (endpoint.names.empty()) return {};
+  std::vector<std::string> names = {config_.name};
+  names.insert(names.end(), endpoint.aliases.begin(), endpoint.aliases.end());
+  names.push_back(config_.id.substr(0, kShortId));
+  names.push_back(config_.id);
+  return connection.names.publish(endpoint.names, without_prefix(endpoint.link.address), names);
 }
 
 sys::Result<void> ContainerNetwork::rename() {
-  const bool told = std::any_of(connections_.begin(), connections_.end(),
-                                [](const Connection& connection) { return connection.names.is_told(); });
-  return told ? tell_names() : sys::Result<void>();
+  if (!tells_names_) return {};
+  for (Connection& connection : connections_) SYS_TRY(tell_names(connection));
+  return {};
 }
 
 void ContainerNetwork::rest() {
+  tells_names_ = false;
   for (Connection& connection : connections_) connection.names.withdraw();
 }
 
-sys::Result<void> ContainerNetwork::forward() {
-  if (listeners_.empty()) return {};
-  auto started = net::start_forwarder(listeners_, address());
-  if (!started) return started.take_failure();
-  forwarder_ = std::move(*started);
-  // The forwarder has the sockets now. Which numbers they have is still to be told.
-  for (net::Listener& listener : listeners_) listener.fd.reset();
-  const int control = forwarder_.control.get();
-  return loop_.watch(control, EPOLLIN, [this, control](uint32_t events) {
-    char news[64];
-    const ssize_t size = (events & EPOLLIN) != 0 ? read(control, news, sizeof news) : 0;
-    if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) end_forwarder();
-  });
-}
-
-void ContainerNetwork::end_forwarder() {
-  if (!forwarder_.control) return;
-  loop_.forget(forwarder_.control.get());
-  forwarder_.control.reset();
-  kill(forwarder_.pid, SIGKILL);
-  while (waitpid(forwarder_.pid, nullptr, __WALL) < 0 && errno == EINTR) {
-  }
-  forwarder_.pid = -1;
-}
-
 void ContainerNetwork::close() {
-  end_forwarder();
+  ports_.close();
   resolver_.close();
   rest();
   for (Connection& connection : connections_) {
@@ -117,17 +123,12 @@ void ContainerNetwork::close() {
   }
   connections_.clear();
   namespace_.reset();
-  listeners_.clear();
-}
-
-std::vector<net::Port> ContainerNetwork::ports() const {
-  std::vector<net::Port> ports;
-  ports.reserve(listeners_.size());
-  for (const net::Listener& listener : listeners_) ports.push_back(listener.port);
-  return ports;
 }
 
 std::string ContainerNetwork::address() const {
+  const auto leads_out = [](const Connection& connection) { return connection.endpoint.link.default_route; };
+  const auto found = std::find_if(connections_.begin(), connections_.end(), leads_out);
+  if (found != connections_.end()) return without_prefix(found->endpoint.link.address);
   return connections_.empty() ? "" : without_prefix(connections_.front().endpoint.link.address);
 }
 

@@ -10,6 +10,7 @@
 #include "supervisor/container_resolver.h"
 #include "supervisor/loop.h"
 #include "supervisor/name_file.h"
+#include "supervisor/published_ports.h"
 #include "sys/fd.h"
 #include "sys/result.h"
 
@@ -17,7 +18,7 @@ namespace supervisor {
 
 class ContainerNetwork {
  public:
-  ContainerNetwork(Loop& loop, const Config& config) : loop_(loop), config_(config), resolver_(loop) {}
+  ContainerNetwork(Loop& loop, const Config& config) : config_(config), ports_(loop), resolver_(loop) {}
   ~ContainerNetwork() { close(); }
   ContainerNetwork(const ContainerNetwork&) = delete;
   ContainerNetwork& operator=(const ContainerNetwork&) = delete;
@@ -29,6 +30,14 @@ class ContainerNetwork {
   // The namespace is connected, the ports are forwarded, the container's names are told, and it has a resolver for the
   // others'. May run while init sets up its mounts.
   sys::Result<void> connect();
+  // One more network, which the configuration has already: at once where the namespace is there, else by the next
+  // connect(). After a failure it is not.
+  sys::Result<void> join(const Endpoint& endpoint);
+  // That network no more, and what has no other way leaves by `heir`'s, if one is given. Nothing to do where it is not
+  // connected. After a failure it still is.
+  sys::Result<void> leave(const std::string& network, const Endpoint* heir);
+  // Its resolver knows the names of the networks that the configuration has now.
+  sys::Result<void> update_resolver();
   // The container is called otherwise: where its names are told, the new ones are.
   sys::Result<void> rename();
   // Nothing runs: its names are not told any more, the rest stays.
@@ -36,10 +45,10 @@ class ContainerNetwork {
   // Everything is undone. Idempotent.
   void close();
 
-  [[nodiscard]] bool is_child(pid_t pid) const { return pid == forwarder_.pid || resolver_.is_child(pid); }
-  // The ports as they are bound.
-  [[nodiscard]] std::vector<net::Port> ports() const;
-  // Where the ports lead to, without its prefix length; empty when there is none.
+  [[nodiscard]] bool is_child(pid_t pid) const { return ports_.is_child(pid) || resolver_.is_child(pid); }
+  // The ports as they are bound; none while they lead nowhere.
+  [[nodiscard]] std::vector<net::Port> ports() const { return ports_.open(); }
+  // Where it is reached, and the ports lead to, without its prefix length; empty when there is none.
   [[nodiscard]] std::string address() const;
 
  private:
@@ -48,19 +57,19 @@ class ContainerNetwork {
     Endpoint endpoint;
     net::Attachment attachment;
     NameFile names;
+    bool has_port_rules = false;
   };
 
-  sys::Result<void> attach(const Endpoint& endpoint, const std::vector<net::Port>& bound);
-  sys::Result<void> tell_names();
-  sys::Result<void> forward();
-  void end_forwarder();
+  std::list<Connection>::iterator find(const std::string& network);
+  sys::Result<void> attach(const Endpoint& endpoint, bool with_port_rules);
+  sys::Result<void> lead_ports();
+  sys::Result<void> tell_names(Connection& connection);
 
-  Loop& loop_;
   const Config& config_;
   sys::Fd namespace_;
   std::list<Connection> connections_;
-  std::vector<net::Listener> listeners_;
-  net::Helper forwarder_;
+  bool tells_names_ = false;
+  PublishedPorts ports_;
   ContainerResolver resolver_;
 };
 

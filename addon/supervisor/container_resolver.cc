@@ -24,6 +24,7 @@ net::ResolverConfig config_of(const NetworkConfig& network) {
     if (!endpoint.names.empty()) config.networks.push_back({endpoint.network, endpoint.names});
     config.is_internal = config.is_internal && endpoint.link.internal;
   }
+  if (network.endpoints.empty()) return config;
   const auto outward = std::find_if(network.endpoints.begin(), network.endpoints.end(),
                                     [](const Endpoint& endpoint) { return endpoint.link.default_route; });
   const Endpoint& way = outward == network.endpoints.end() ? network.endpoints.front() : *outward;
@@ -36,9 +37,7 @@ net::ResolverConfig config_of(const NetworkConfig& network) {
 }  // namespace
 
 sys::Result<void> ContainerResolver::serve(int netns, const NetworkConfig& network) {
-  const bool has_names = std::any_of(network.endpoints.begin(), network.endpoints.end(),
-                                     [](const Endpoint& endpoint) { return !endpoint.names.empty(); });
-  if (!has_names) {
+  if (!has_resolver(network)) {
     close();
     return {};
   }

@@ -18,8 +18,8 @@ class ContainerResolver {
   ContainerResolver(const ContainerResolver&) = delete;
   ContainerResolver& operator=(const ContainerResolver&) = delete;
 
-  // The programs in `netns`, whose loopback is up, have a resolver that knows the names of these networks; where none
-  // has names there is nothing to do. Again: those it had are forgotten, and its sockets stay. A resolver that dies is
+  // The programs in `netns`, whose loopback is up, have a resolver that knows the names of these networks, if they are
+  // to have one. Again: those it had are forgotten, and its sockets stay. A resolver that dies is
   // followed by another.
   sys::Result<void> serve(int netns, const NetworkConfig& network);
   // Nobody answers any more. Idempotent.

@@ -24,7 +24,6 @@ class NameFile {
                             const std::vector<std::string>& names);
   // The file is gone. Idempotent.
   void withdraw();
-  [[nodiscard]] bool is_told() const { return static_cast<bool>(lock_); }
 
  private:
   std::string path_;

@@ -1,5 +1,6 @@
 #include "supervisor/network_config.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace supervisor {
@@ -24,6 +25,13 @@ net::Port parse_port(sys::JsonReader& reader, const sys::Json& entry) {
 }
 
 }  // namespace
+
+bool has_resolver(const NetworkConfig& network) {
+  return network.resolver || std::any_of(network.endpoints.begin(), network.endpoints.end(),
+                                         [](const Endpoint& endpoint) { return !endpoint.names.empty(); });
+}
+
+std::string without_prefix(const std::string& cidr) { return cidr.substr(0, cidr.find('/')); }
 
 Endpoint parse_endpoint(sys::JsonReader& reader, const sys::Json& entry) {
   Endpoint endpoint;
@@ -61,6 +69,7 @@ NetworkConfig parse_network(sys::JsonReader& reader, const sys::Json* section) {
     for (const sys::Json& entry : endpoints->GetArray()) config.endpoints.push_back(parse_endpoint(reader, entry));
   }
   config.dns = reader.texts(network, "dns");
+  config.resolver = reader.flag(network, "resolver");
   if (const sys::Json* ports = reader.array(network, "ports")) {
     for (const sys::Json& entry : ports->GetArray()) config.ports.push_back(parse_port(reader, entry));
   }

@@ -24,8 +24,15 @@ struct NetworkConfig {
   NetworkMode mode = NetworkMode::kNone;
   std::vector<Endpoint> endpoints;  // of kBridge
   std::vector<std::string> dns;     // of kBridge: servers to ask instead of the host's
+  bool resolver = false;            // of kBridge: its resolv.conf names one, though no network of it has names any more
   std::vector<net::Port> ports;     // of kBridge
 };
+
+// Whether the container has a resolver of its own, which its resolv.conf names.
+bool has_resolver(const NetworkConfig& network);
+
+// "10.1.2.3" of "10.1.2.3/16".
+std::string without_prefix(const std::string& cidr);
 
 // The member `network` of the section `dinghy`.
 NetworkConfig parse_network(sys::JsonReader& reader, const sys::Json* section);

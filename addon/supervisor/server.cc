@@ -110,6 +110,8 @@ void Server::on_request(Connection& connection, const Request& request) {
   if (op == "rename") return handle_rename(connection, request);
   if (op == "freeze") return handle_freeze(connection, request);
   if (op == "update") return answer(connection, request.id, container_->update(request.document));
+  if (op == "connect") return answer(connection, request.id, container_->connect(request.document));
+  if (op == "disconnect") return answer(connection, request.id, container_->disconnect(request.document));
   if (op == "pause") return answer(connection, request.id, container_->pause());
   if (op == "unpause") return answer(connection, request.id, container_->unpause());
   if (op == "release") return handle_release(connection, request);

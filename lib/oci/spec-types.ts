@@ -171,6 +171,8 @@ export interface BridgeSection {
   endpoints: EndpointSection[];
   /** Name servers that its resolver asks, from inside it, instead of the host's. */
   dns?: string[];
+  /** Its resolv.conf names the resolver, though no network of it has names any more. */
+  resolver?: boolean;
   ports: { hostAddress: string; hostPort: number; containerPort: number; protocol: 'tcp' | 'udp' }[];
 }
 

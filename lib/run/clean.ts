@@ -123,7 +123,16 @@ export function settleDeath(context: RunContext, places: ContainerPlaces, record
   return true;
 }
 
-/** As settleDeath, when nobody else has the lock; and what the dead supervisor left in the kernel is gone. The files stay. */
+/** As settleDeath; and what the dead supervisor left in the kernel is gone, which goes by itself too, but later than the next may need it. The files stay. */
+export async function buryDead(context: RunContext, places: ContainerPlaces, record: ContainerRecord): Promise<void> {
+  if (settleDeath(context, places, record)) {
+    const fields = { ...kernelObjects(places.id, readSpec(places.config)?.dinghy), trees: [], files: [] };
+    const rootless = context.rootless ? { rootless: context.rootless } : {};
+    checkReply('cannot clean up', await runTask('clean', 'clean', { ...fields, ...rootless }));
+  }
+}
+
+/** As buryDead, when nobody else has the lock. */
 async function settleDead(context: RunContext, places: ContainerPlaces, record: ContainerRecord): Promise<void> {
   if (!observe(places).dead) {
     return;
@@ -133,11 +142,7 @@ async function settleDead(context: RunContext, places: ContainerPlaces, record: 
     return;
   }
   try {
-    if (settleDeath(context, places, record)) {
-      const fields = { ...kernelObjects(places.id, readSpec(places.config)?.dinghy), trees: [], files: [] };
-      const rootless = context.rootless ? { rootless: context.rootless } : {};
-      checkReply('cannot clean up', await runTask('clean', 'clean', { ...fields, ...rootless }));
-    }
+    await buryDead(context, places, record);
   } finally {
     closeSync(lockFd);
   }

@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdirSync } from 'node:fs';
 
 import { DinghyError, isDinghyError } from '../errors';
 import { abortable, sleep, throwIfAborted } from '../util/abort';
-import { cleanContainer, leaveVolumes, settleDeath } from './clean';
+import { buryDead, cleanContainer, leaveVolumes, settleDeath } from './clean';
 import type { RunContext } from './context';
 import type { CreatedContainer } from './create';
 import type { Reply } from '../native/protocol';
@@ -175,6 +175,33 @@ export class ContainerControl {
     });
   }
 
+  /**
+   * Its configuration and, if it has been started, its namespace have it; one without a supervisor has one for that moment. When
+   * `prepare` makes the request, all is done that was asked before, also by processes that were killed.
+   */
+  async changeNetwork(op: 'connect' | 'disconnect', prepare: () => Record<string, unknown>): Promise<void> {
+    if (!existsSync(this.places.record)) {
+      throw this.notFound();
+    }
+    const doing = `cannot ${op} container ${this.record.name}`;
+    const link = await this.connectOrLaunch();
+    try {
+      await this.#opened;
+      await link.request(doing, 'state');
+      await link.request(doing, op, prepare());
+    } finally {
+      link.close();
+    }
+  }
+
+  /** What was asked of its supervisor, if it has one, is done, also by processes that were killed. */
+  async settle(): Promise<void> {
+    const link = await this.connect();
+    // On a connection of its own: the supervisor looks at it after those that had something to say.
+    await link?.control.request('state').catch(() => undefined);
+    link?.close();
+  }
+
   async setPaused(paused: boolean): Promise<void> {
     const op = paused ? 'pause' : 'unpause';
     const found = await this.#withLink(async (link) => {
@@ -271,7 +298,7 @@ export class ContainerControl {
       }
       const lockFd = takeLock(this.places.lock);
       if (lockFd !== undefined) {
-        return this.#launch(lockFd);
+        return await this.#launch(lockFd);
       }
       if (!existsSync(this.places.lock)) {
         throw this.notFound();
@@ -379,14 +406,14 @@ export class ContainerControl {
     return this.#lifeline && !this.#lifeline.isClosed ? this.#lifeline : undefined;
   }
 
-  #launch(lockFd: number): SupervisorLink {
+  async #launch(lockFd: number): Promise<SupervisorLink> {
     try {
+      await buryDead(this.context, this.places, this.record);
       mkdirSync(this.places.runtime, { recursive: true, mode: 0o700 });
       // On a tmpfs what it wrote ended with the boot.
       for (const folder of [this.places.upper, this.places.work, ...this.#layersOnTmpfs()]) {
         mkdirSync(folder, { recursive: true, mode: 0o755 });
       }
-      settleDeath(this.context, this.places, this.record);
       return this.#open(launchSupervisor(this.context, lockFd), { hold: false });
     } finally {
       closeSync(lockFd);

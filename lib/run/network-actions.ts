@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { DinghyError } from '../errors';
@@ -10,12 +10,12 @@ import { formatSubnet } from '../network/ipv4';
 import { networkPlaces } from '../network/network-record';
 import { isLocked, withLock } from '../store/locks';
 import type { RunContext } from './context';
-import { listContainers } from './find';
 import { noteEvent } from './journal';
 import { randomName } from './names';
 import type { NetworkSettings } from './network-options';
 import { assertPrivileged, openDefaultNetwork } from './network-place';
 import { dropNetwork, findNetwork, networkNames, planNetwork, publishNetwork, readNetwork } from './network-store';
+import { namesOfContainers, type NetworkUser, settleClaims, usersOf } from './network-users';
 import { checkReply } from './start-error';
 
 const log = createLog('network');
@@ -35,7 +35,7 @@ export interface NetworkState {
   /** It outlives the process that made it. */
   detached: boolean;
   /** Who is on it, running or not, by address. */
-  containers: { id: string; name: string; address: string }[];
+  containers: NetworkUser[];
 }
 
 /** A network that was made here and ends with this process. */
@@ -221,16 +221,9 @@ async function dropUnused(context: RunContext, network: OpenNetwork): Promise<st
   const { paths } = context;
   const { name, bridge } = network;
   if (!dropNetwork(paths, name)) {
-    const users = usersOf(network, await namesOfContainers(context));
+    const users = await settleClaims(context, network);
     if (users.length > 0) {
-      return users.map((user) => user.name);
-    }
-    // Claims of containers that were never finished, or whose removal was cut short.
-    for (const path of claimsIn(network.addresses).map((address) => join(network.addresses, address))) {
-      const id = readClaim(path);
-      if (id !== undefined && !(/^[0-9a-f]{64}$/.test(id) && existsSync(paths.container(id)))) {
-        rmSync(path, { force: true });
-      }
+      return users;
     }
     if (!dropNetwork(paths, name)) {
       return ['a container that is being made'];
@@ -243,35 +236,6 @@ async function dropUnused(context: RunContext, network: OpenNetwork): Promise<st
   }
   note(context, 'destroy', name);
   return [];
-}
-
-/** By id; what is left of containers that were killed goes now. */
-async function namesOfContainers(context: RunContext): Promise<Map<string, string>> {
-  return new Map((await listContainers(context)).map(({ record }) => [record.id, record.name]));
-}
-
-function usersOf({ addresses, subnet }: OpenNetwork, names: ReadonlyMap<string, string>): NetworkState['containers'] {
-  return claimsIn(addresses).flatMap((address) => {
-    const id = readClaim(join(addresses, address));
-    const name = id === undefined ? undefined : names.get(id);
-    return id === undefined || name === undefined ? [] : [{ id, name, address: `${address}/${subnet.prefix}` }];
-  });
-}
-
-function claimsIn(addresses: string): string[] {
-  try {
-    return readdirSync(addresses).sort();
-  } catch {
-    return []; // removed since
-  }
-}
-
-function readClaim(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined; // released since
-  }
 }
 
 function stateOf(context: RunContext, network: OpenNetwork, names: ReadonlyMap<string, string>): NetworkState {

@@ -38,7 +38,8 @@ export function reserveNetwork(
   const undo = (): void => endpoints.forEach(releaseEndpoint);
   try {
     for (const attachment of network.networks) {
-      endpoints.push(reserveEndpoint(context, containerId, attachment, endpoints));
+      const beside = { others: endpoints, number: endpoints.length };
+      endpoints.push(reserveEndpoint(context, containerId, attachment, beside));
     }
     const published = [...ports, ...(publishAll ? publishExposed(image.ports, ports) : [])];
     if (published.length > 0 && endpoints.every(({ internal }) => internal)) {
@@ -53,15 +54,15 @@ export function reserveNetwork(
 }
 
 /** The container has an address on one more network than those of `others`. @throws as reserveNetwork */
-function reserveEndpoint(
+export function reserveEndpoint(
   context: RunContext,
   containerId: string,
   { network: name, aliases, address: wanted }: AttachmentSetting,
-  others: readonly EndpointSection[],
+  { others, number }: { others: readonly EndpointSection[]; number: number },
 ): EndpointSection {
   const network = openNetwork(context, name);
   if (others.some((each) => each.network === network.name)) {
-    throw invalidOption('network', name, 'must name each network once');
+    throw invalidOption('network', name, 'must be a network that the container is not on already');
   }
   const { subnet, gateway, addresses: folder, internal } = network;
   const hasVanished = (id: string): boolean => !existsSync(context.paths.container(id));
@@ -69,17 +70,19 @@ function reserveEndpoint(
     const given = wanted === undefined ? {} : { address: wanted };
     const { address, path } = claimAddress({ folder, subnet, gateway, containerId, hasVanished, ...given });
     const defaultRoute = !internal && !others.some((each) => each.defaultRoute);
-    return endpointSection({ network, number: others.length, address, aliases, defaultRoute, claims: [path] });
+    return endpointSection({ network, number, address, aliases, defaultRoute, claims: [path] });
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? networkNotFound(name) : error;
   }
 }
 
-function releaseEndpoint({ claims }: EndpointSection): void {
+/** What reserveEndpoint took is free again. */
+export function releaseEndpoint({ claims }: EndpointSection): void {
   claims.forEach((path) => rmSync(path, { force: true }));
 }
 
-function openNetwork(context: RunContext, name: string): OpenNetwork {
+/** @throws ERR_NETWORK_NOT_FOUND · ERR_HOST_UNSUPPORTED */
+export function openNetwork(context: RunContext, name: string): OpenNetwork {
   assertPrivileged(context, `network '${name}'`);
   return name === defaultNetwork ? openDefaultNetwork(context) : findNetwork(context.paths, name);
 }

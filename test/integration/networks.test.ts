@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Container, Network } from '../../lib';
-import { addressOf, linkNames } from '../support/networks';
+import { addressOf, getCommand, linkNames, reach } from '../support/networks';
 import { TestBed } from '../support/busybox';
 
 let bed: TestBed;
@@ -20,15 +20,6 @@ function serve(network: Network | string, name: string, options: object = {}): P
     ...{ command: server, hostname: name, name, network, waitFor: { port: 80 } },
     ...options,
   });
-}
-
-// busybox's own `wget -T` crashes where it is PID 1.
-const get = (address: string): string => `timeout 1 wget -qO- http://${address}/ || echo unreachable`;
-
-/** What a container of the network gets from there. */
-async function ask(network: Network | string, address: string): Promise<string> {
-  const { stdout } = await bed.runtime.exec(bed.busybox, ['sh', '-c', get(address)], { network });
-  return stdout.trim();
 }
 
 test('a network is made, found, described, and gone with the Runtime', async () => {
@@ -82,9 +73,9 @@ test('containers on a network reach each other, the host and no other network', 
     },
   });
   const address = await addressOf(web, 'front');
-  expect(await ask('front', address)).toBe('hello from web');
-  expect(await ask('back', address)).toBe('unreachable');
-  expect(await ask('bridge', address)).toBe('unreachable');
+  expect(await reach(bed, 'front', address)).toBe('hello from web');
+  expect(await reach(bed, 'back', address)).toBe('unreachable');
+  expect(await reach(bed, 'bridge', address)).toBe('unreachable');
   const { host, port } = await web.port(80);
   expect(await (await fetch(`http://${host}:${port}/`)).text()).toBe('hello from web\n');
   const mtu = await web.exec(['cat', '/sys/class/net/eth0/mtu']);
@@ -116,14 +107,14 @@ test('nothing gets out of an internal network, or in', async () => {
   const vault = await bed.runtime.createNetwork({ name: 'vault', internal: true });
   const safe = await serve('vault', 'safe');
   const address = await addressOf(safe, 'vault');
-  expect(await ask('vault', address)).toBe('hello from safe');
-  expect(await ask('bridge', address)).toBe('unreachable');
+  expect(await reach(bed, 'vault', address)).toBe('hello from safe');
+  expect(await reach(bed, 'bridge', address)).toBe('unreachable');
   expect((await safe.exec(['ip', 'route'])).stdout).not.toContain('default');
   const web = await serve('bridge', 'web');
   const outside = await addressOf(web, 'bridge');
   const { gateway } = await vault.inspect();
   // Also with a route that a privileged container makes itself.
-  const attack = ['sh', '-c', `ip route add default via ${gateway} && ${get(outside)}`];
+  const attack = ['sh', '-c', `ip route add default via ${gateway} && ${getCommand(outside)}`];
   const { stdout } = await bed.runtime.exec(bed.busybox, attack, { network: 'vault', capAdd: ['NET_ADMIN'] });
   expect(stdout).toBe('unreachable\n');
   await expect(serve('vault', 'shop', { ports: [80] })).rejects.toMatchObject({
@@ -239,7 +230,7 @@ test('a container is on several networks, with an address that it asked for', as
   expect(Object.keys(networks)).toEqual(['inner', 'front', 'bridge']);
   expect(networks['front']).toMatchObject({ address: '10.255.79.77/24', aliases: ['www'] });
   for (const name of ['inner', 'front', 'bridge']) {
-    expect(await ask(name, await addressOf(web, name))).toBe('hello from web');
+    expect(await reach(bed, name, await addressOf(web, name))).toBe('hello from web');
     const names = readdirSync(join(bed.root, 'networks', name)).includes('names')
       ? readdirSync(join(bed.root, 'networks', name, 'names'))
       : [];

@@ -19,8 +19,9 @@ const columns: readonly Column[] = [
   ['SCOPE', 'Scope'],
 ];
 
-/** `network create|inspect|ls|prune|rm`. */
+/** `network connect|create|disconnect|inspect|ls|prune|rm`. */
 export function configure(command: Command, context: Context): void {
+  configureConnect(command, context);
   configureCreate(command, context);
   configureInspect(command, context);
   configureList(command, context);
@@ -55,6 +56,35 @@ async function remove(context: Context, name: string, force: boolean): Promise<v
   } catch (error) {
     if (!force || !isDinghyError(error) || error.code !== 'ERR_NETWORK_NOT_FOUND') throw error;
   }
+}
+
+function configureConnect(command: Command, context: Context): void {
+  command
+    .command('connect')
+    .description('put a container on one more network')
+    .option('--alias <name>', 'one more name of it there', collect)
+    .option('--ip <address>', 'its address there')
+    .argument('<network>')
+    .argument('<container>')
+    .action(async (name: string, container: string, { alias, ip }: { alias?: string[]; ip?: string }) => {
+      const network = await context.runtime().network(name);
+      await network.connect(container, {
+        ...(alias === undefined ? {} : { aliases: alias }),
+        ...(ip === undefined ? {} : { address: ip }),
+      });
+    });
+  command
+    .command('disconnect')
+    .description('take a container off a network')
+    .option('-f, --force', 'one that is not on it is no error')
+    .argument('<network>')
+    .argument('<container>')
+    .action(async (name: string, container: string, { force }: { force?: boolean }) => {
+      const network = await context.runtime().network(name);
+      const { id } = await context.runtime().container(container);
+      if (force && !(await network.inspect()).containers.some((each) => each.id === id)) return;
+      await network.disconnect(id);
+    });
 }
 
 interface CreateFlags {

@@ -116,3 +116,28 @@ test('network rm goes on after one that is used; with -f one that is missing is 
   expect((await runCli(['network', 'remove', 'nope'], fakeRuntime())).status).toBe(1);
   expect(await runCli(['network', 'rm', '-f', 'nope'], fakeRuntime())).toMatchObject({ status: 0, stdout: 'nope\n' });
 });
+
+test('network connect and disconnect; with -f one that is not on it is no failure', async () => {
+  const calls: unknown[] = [];
+  const network = {
+    connect: async (...given: unknown[]) => void calls.push(['connect', ...given]),
+    disconnect: async (...given: unknown[]) => void calls.push(['disconnect', ...given]),
+    inspect: async () => ({ containers: [{ id: 'id-of-web' }] }),
+  };
+  const runtime = { network: async () => network, container: async (name: string) => ({ id: `id-of-${name}` }) };
+  const flags = ['--alias', 'www', '--alias', 'shop', '--ip', '10.200.1.9'];
+  expect(await runCli(['network', 'connect', ...flags, 'one', 'web'], runtime)).toMatchObject({
+    status: 0,
+    stdout: '',
+  });
+  await runCli(['network', 'connect', 'one', 'web'], runtime);
+  await runCli(['network', 'disconnect', 'one', 'web'], runtime);
+  await runCli(['network', 'disconnect', '-f', 'one', 'web'], runtime);
+  expect((await runCli(['network', 'disconnect', '-f', 'one', 'other'], runtime)).status).toBe(0);
+  expect(calls).toEqual([
+    ['connect', 'web', { aliases: ['www', 'shop'], address: '10.200.1.9' }],
+    ['connect', 'web', {}],
+    ['disconnect', 'id-of-web'],
+    ['disconnect', 'id-of-web'],
+  ]);
+});
