@@ -70,7 +70,8 @@ async function tryToRead(control: ContainerControl, reading: ContainerReading): 
     stream.once('close', () => link.close());
     return stream;
   } catch (error) {
-    link.close();
+    // What it stumbled over may be that its files went away under it.
+    await stillThere(control, link, doing).finally(() => link.close());
     throw error;
   }
 }

@@ -123,7 +123,7 @@ function findRun(control: ContainerControl, known: Run | undefined): Run {
   if (cgroup) {
     return { pid: state.pid, cgroup, ...(state.startedAt === undefined ? {} : { startedAt: state.startedAt }) };
   }
-  if (observe(control.places).state?.status !== state.status) {
+  if (!isAlive(state.pid)) {
     throw control.notRunning();
   }
   throw new DinghyError({
@@ -133,6 +133,17 @@ function findRun(control: ContainerControl, known: Run | undefined): Run {
       'delegated to this user (systemd-run --user --scope -p Delegate=yes)',
     details: { container: control.record.id },
   });
+}
+
+/** Of a process that has ended, and that nobody has waited for yet, the kernel says that it is in the root's cgroup. */
+function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The name before it may hold parentheses of its own.
+    return !/^\) [ZX]/.test(stat.slice(stat.lastIndexOf(')')));
+  } catch {
+    return false;
+  }
 }
 
 function readInterfaces(control: ContainerControl, pid: number): Record<string, InterfaceStats> {

@@ -1,6 +1,7 @@
 import { isDinghyError } from '../errors';
 import { sleep, throwIfAborted } from '../util/abort';
 import type { ContainerControl } from './container-control';
+import { stillThere } from './still-there';
 import type { SupervisorLink } from './supervisor-link';
 
 /** Where a process of the binary finds a container. */
@@ -30,6 +31,8 @@ export async function whileServed<T>(
     } catch (error) {
       const changing = isDinghyError(error) && error.code === 'ERR_CONTAINER_NOT_RUNNING';
       if (!changing || attempt === attempts) {
+        // What it stumbled over may be that the files went away under it.
+        await stillThere(control, link, `cannot work on the files of container ${control.record.name}`);
         throw error;
       }
       await sleep(10, signal);

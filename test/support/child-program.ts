@@ -18,7 +18,14 @@ export class ChildProgram {
 
   constructor(
     folder: string,
-    source: 'pull-child' | 'store-child' | 'squash-child' | 'journal-child' | 'runtime-child' | 'name-server-child',
+    source:
+      | 'pull-child'
+      | 'store-child'
+      | 'squash-child'
+      | 'journal-child'
+      | 'runtime-child'
+      | 'storm-child'
+      | 'name-server-child',
   ) {
     this.root = join(folder, 'root');
     this.#program = join(folder, 'program', `${source}.js`);
