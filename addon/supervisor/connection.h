@@ -10,6 +10,7 @@
 
 #include "supervisor/frames.h"
 #include "supervisor/loop.h"
+#include "supervisor/protocol.h"
 #include "sys/fd.h"
 #include "sys/json.h"
 #include "sys/result.h"
@@ -44,6 +45,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] bool open() const { return static_cast<bool>(socket_); }
 
   // What the supervisor remembers about this client.
+  int64_t version = protocol_version();  // that it speaks
   bool hold = false;
   bool wants_state = false;
   bool wants_log = false;

@@ -19,9 +19,10 @@ sys::Result<void> take_hello(int control, const Frame& frame, FirstRequest& firs
   const auto version = reader.integer(&document, "version", 0, 1 << 30);
   first.hold = reader.flag(&document, "hold");
   JsonText json;
-  SYS_TRY(sys::write_all(control, encode_frame(FrameType::kServerHello, json.put("version", kProtocolVersion).text())));
-  if (version != kProtocolVersion)
-    return sys::error("hello", "this binary speaks version " + std::to_string(kProtocolVersion));
+  SYS_TRY(
+      sys::write_all(control, encode_frame(FrameType::kServerHello, json.put("version", protocol_version()).text())));
+  if (version != protocol_version())
+    return sys::error("hello", "this binary speaks version " + std::to_string(protocol_version()));
   return reader.done();
 }
 
@@ -55,6 +56,13 @@ sys::Result<FirstRequest> read_first_request(int control) {
       return sys::error("hello", "frame out of order", EPROTO);
     }
   }
+}
+
+sys::Error version_error(int64_t container, int64_t asker) {
+  return sys::error("version",
+                    "the container is run by a dinghy of protocol version " + std::to_string(container) +
+                        ", and this one speaks " + std::to_string(asker),
+                    EPROTONOSUPPORT);
 }
 
 void reply_now(int control, int64_t id, std::string_view members) {

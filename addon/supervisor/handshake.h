@@ -17,6 +17,9 @@ struct FirstRequest {
 // the connection, or speaks another language or version.
 sys::Result<FirstRequest> read_first_request(int control);
 
+// Of two that speak different versions, whose containers and libraries live on while one of them is upgraded.
+sys::Error version_error(int64_t container, int64_t asker);
+
 // Blocking answers, for modes without a loop.
 void reply_now(int control, int64_t id, std::string_view members);
 void reply_error_now(int control, int64_t id, const sys::Error& error);

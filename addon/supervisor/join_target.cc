@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "supervisor/frames.h"
+#include "supervisor/handshake.h"
 #include "supervisor/json_text.h"
 #include "sys/bytes.h"
 #include "sys/json.h"
@@ -39,6 +40,16 @@ sys::Result<JoinTarget> parse_reply(std::string_view payload, std::vector<sys::F
   return result;
 }
 
+sys::Result<void> check_version(std::string_view payload) {
+  rapidjson::Document document;
+  SYS_TRY(sys::parse_json(document, payload));
+  sys::JsonReader reader("hello");
+  const int64_t theirs = reader.integer(&document, "version", 0, 1 << 30).value_or(0);
+  SYS_TRY(reader.done());
+  if (theirs != protocol_version()) return version_error(theirs, protocol_version());
+  return {};
+}
+
 }  // namespace
 
 sys::Result<JoinTarget> ask_for_target(const std::string& path, Wanted wanted) {
@@ -49,7 +60,7 @@ sys::Result<JoinTarget> ask_for_target(const std::string& path, Wanted wanted) {
   request.put("id", 1).put("op", "join");
   if (wanted != Wanted::kRunning) request.put("stopped", true);
   if (wanted == Wanted::kWriting) request.put("write", true);
-  const std::string question = encode_frame(FrameType::kClientHello, hello.put("version", kProtocolVersion).text()) +
+  const std::string question = encode_frame(FrameType::kClientHello, hello.put("version", protocol_version()).text()) +
                                encode_frame(FrameType::kRequest, request.text());
   SYS_TRY(sys::write_all(socket->get(), question));
 
@@ -61,6 +72,7 @@ sys::Result<JoinTarget> ask_for_target(const std::string& path, Wanted wanted) {
     const FrameReader::Next next = reader.next(frame);
     if (next == FrameReader::Next::kBroken) return sys::error("join", "what arrived is not a frame", EPROTO);
     if (next == FrameReader::Next::kFrame) {
+      if (static_cast<FrameType>(frame.type) == FrameType::kServerHello) SYS_TRY(check_version(frame.payload));
       if (static_cast<FrameType>(frame.type) != FrameType::kReply) continue;
       auto target = parse_reply(frame.payload, std::move(fds), wanted);
       if (target && wanted == Wanted::kWriting) target->connection = std::move(*socket);

@@ -8,6 +8,8 @@
 namespace supervisor {
 
 constexpr int kProtocolVersion = 1;
+// The one that this binary speaks. In a file of its own, so that tests can link a binary that speaks another.
+int protocol_version();
 
 // u32 length of the payload, u16 type, u16 zero; little-endian.
 constexpr size_t kHeaderSize = 8;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "supervisor/handshake.h"
 #include "supervisor/json_text.h"
 #include "sys/unix_socket.h"
 
@@ -18,6 +19,13 @@ constexpr int kBacklog = 128;
 constexpr size_t kMaxClients = 1024;
 constexpr int64_t kLogEventDelayMs = 10;
 constexpr int64_t kGraceMs = 1000;  // for a container whose last holder has gone
+
+// What means the same in every version of the protocol: a container that outlives an upgrade of the library can still
+// be watched, ended and removed.
+bool is_lasting(const std::string& op) {
+  const auto lasting = {"state", "subscribe", "signal", "stop", "remove", "release"};
+  return std::find(lasting.begin(), lasting.end(), op) != lasting.end();
+}
 
 }  // namespace
 
@@ -67,8 +75,9 @@ void Server::on_frame(Connection& connection, const Frame& frame) {
       sys::JsonReader reader("hello");
       if (!sys::parse_json(document, frame.payload)) break;
       connection.hold = connection.hold || reader.flag(&document, "hold");
+      connection.version = reader.integer(&document, "version", 0, 1 << 30).value_or(0);
       JsonText json;
-      connection.send(FrameType::kServerHello, json.put("version", kProtocolVersion).text());
+      connection.send(FrameType::kServerHello, json.put("version", protocol_version()).text());
       return;
     }
     case FrameType::kRequest: {
@@ -93,6 +102,9 @@ void Server::on_frame(Connection& connection, const Frame& frame) {
 
 void Server::on_request(Connection& connection, const Request& request) {
   const std::string& op = request.op;
+  if (connection.version != protocol_version() && !is_lasting(op)) {
+    return connection.reply_error(request.id, version_error(protocol_version(), connection.version));
+  }
   // Its end is still told, to whoever asks for that.
   if (removing_ && op != "remove" && op != "state" && op != "subscribe") {
     connection.reply_error(request.id, sys::error(op, "the container is being removed", EIDRM));

@@ -52,6 +52,7 @@ export class ControlConnection {
   readonly #pending = new Map<number, Pending>();
   readonly #onEvent: (event: ControlEvent) => void;
   readonly #closed: Promise<void>;
+  #version = protocolVersion;
   #greeted: { resolve: () => void; reject: (error: unknown) => void } | undefined;
   #ended = false;
   #nextId = 1;
@@ -111,6 +112,11 @@ export class ControlConnection {
   /** Resolves when the connection is gone, whoever ended it. Never rejects. */
   get closed(): Promise<void> {
     return this.#closed;
+  }
+
+  /** The protocol that the binary speaks: another one than this library's where it is of another version. */
+  get version(): number {
+    return this.#version;
   }
 
   get isClosed(): boolean {
@@ -197,6 +203,8 @@ export class ControlConnection {
 
   #dispatch({ type, payload }: Frame): void {
     if (type === frameTypes.serverHello) {
+      const { version } = JSON.parse(payload.toString()) as { version?: unknown };
+      this.#version = typeof version === 'number' ? version : 0;
       this.#greeted?.resolve();
     } else if (type === frameTypes.reply) {
       const reply = JSON.parse(payload.toString()) as Reply;

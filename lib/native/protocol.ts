@@ -2,6 +2,13 @@
 // addon/supervisor/protocol.h (a native test compares the two); ARCHITECTURE.md has the meaning of every request.
 
 export const protocolVersion = 1;
+
+/**
+ * What means the same in every version: a container outlives an upgrade of this library, and can still be watched, ended and
+ * removed. Whatever else is asked of a supervisor of another version is refused, by both sides.
+ */
+export const lastingOps: ReadonlySet<string> = new Set(['state', 'subscribe', 'signal', 'stop', 'remove', 'release']);
+
 /** u32 length of the payload, u16 type, u16 zero; little-endian. */
 export const headerSize = 8;
 export const maxPayload = 1048576;

@@ -16,7 +16,7 @@ import type { ContainerPlaces } from './places';
 import type { ContainerRecord } from './record';
 import { renameContainer } from './rename';
 import { checkSignalName } from './settle-options';
-import { checkReply } from './start-error';
+import { checkReply, versionError } from './start-error';
 import { isActive, observe, supervisorKilled, type SupervisorState } from './state';
 import { launchSupervisor, type OpenOptions, SupervisorLink, takeLock } from './supervisor-link';
 import { anonymousFolders } from './volume-store';
@@ -290,6 +290,10 @@ export class ContainerControl {
   async connectOrLaunch(): Promise<SupervisorLink> {
     for (const deadline = Date.now() + handoverMs; ;) {
       const link = await this.connect();
+      if (link?.isForeign) {
+        await this.#letGoOfForeign(link, deadline);
+        continue;
+      }
       if (link) {
         return link;
       }
@@ -492,6 +496,24 @@ export class ContainerControl {
         folders.filter((folder) => existsSync(folder)),
       );
     }
+  }
+
+  /**
+   * A supervisor of another version cannot do for us what this is about. One whose detached container has ended goes when nobody asks
+   * it anything any more: then there is room for one of ours.
+   * @throws ERR_SUPERVISOR_VERSION
+   */
+  async #letGoOfForeign(link: SupervisorLink, deadline: number): Promise<void> {
+    try {
+      const state = await link.subscribe().catch(() => undefined);
+      const isGoing = !state || link.isRemoving || (this.record.detached && !isActive(state));
+      if (!isGoing || Date.now() > deadline) {
+        throw versionError(`cannot do this with container ${this.record.name}`, link.control.version);
+      }
+    } finally {
+      link.close();
+    }
+    await sleep(5);
   }
 
   // Without its lifeline an owned container could only be started to be ended at once.

@@ -1,6 +1,6 @@
 import { DinghyError, type ErrorCode } from '../errors';
 import { systemError } from '../native/errno';
-import type { ProtocolError, Reply } from '../native/protocol';
+import { type ProtocolError, protocolVersion, type Reply } from '../native/protocol';
 
 /** The typed error for what the supervisor, or a process it started, could not do. */
 export function startError(doing: string, error: ProtocolError): DinghyError {
@@ -13,6 +13,16 @@ export function startError(doing: string, error: ProtocolError): DinghyError {
     ...(exitCodes[code] === undefined ? {} : { exitCode: error.exitCode ?? exitCodes[code] }),
     cause,
   });
+}
+
+const versionCure =
+  ' (restart it, which makes it a container of this version, or use that version; ' +
+  'inspect, logs, wait, kill, stop, restart and remove work as it is)';
+
+/** As startError, for what is not even asked of a supervisor of another protocol version. */
+export function versionError(doing: string, version: number): DinghyError {
+  const message = `the container is run by a dinghy of protocol version ${version}, and this one speaks ${protocolVersion}`;
+  return startError(doing, { step: 'version', errno: 0, message });
 }
 
 /** The fields of a good reply. @throws what `startError` makes of a bad one */
@@ -46,6 +56,9 @@ function errorCode(error: ProtocolError, cause: string | undefined): ErrorCode {
 
 /** What a container in another state could do. */
 function stateCode({ step }: ProtocolError, cause: string | undefined): ErrorCode | undefined {
+  if (step === 'version') {
+    return 'ERR_SUPERVISOR_VERSION';
+  }
   if (cause === 'EIDRM') {
     return 'ERR_CONTAINER_NOT_FOUND'; // it is being removed
   }
@@ -84,6 +97,8 @@ function cure(code: ErrorCode, error: ProtocolError): string {
       return ' (the name is looked up in the PATH of the container)';
     case 'ERR_HOST_UNSUPPORTED':
       return eaccesHint(error);
+    case 'ERR_SUPERVISOR_VERSION':
+      return versionCure;
     case 'ERR_CONTAINER_PAUSED':
       return ' (unpause it first)';
     default:

@@ -2,12 +2,12 @@ import { closeSync, fstatSync, openSync } from 'node:fs';
 
 import { flock } from '../native/binding';
 import { type ControlEvent, ControlConnection } from '../native/control';
-import type { Reply } from '../native/protocol';
+import { lastingOps, protocolVersion, type Reply } from '../native/protocol';
 import { WaitingTask } from '../native/task';
 import { onAbort } from '../util/abort';
 import type { RunContext } from './context';
 import type { ContainerPlaces } from './places';
-import { checkReply } from './start-error';
+import { checkReply, versionError } from './start-error';
 import type { SupervisorState } from './state';
 
 export interface OpenOptions {
@@ -107,8 +107,19 @@ export class SupervisorLink {
     return this.#isRemoving;
   }
 
-  /** @throws what the supervisor says, as a typed error; ERR_SUPERVISOR when it ended first */
+  /** Of another version of this library: it understands only what lasts. */
+  get isForeign(): boolean {
+    return this.control.version !== protocolVersion;
+  }
+
+  /**
+   * @throws what the supervisor says, as a typed error; ERR_SUPERVISOR when it ended first; ERR_SUPERVISOR_VERSION, before anything
+   * was asked
+   */
   async request(doing: string, op: string, fields: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
+    if (this.isForeign && !lastingOps.has(op)) {
+      throw versionError(doing, this.control.version);
+    }
     return checkReply(doing, await this.control.request(op, fields));
   }
 

@@ -14,6 +14,7 @@ test.each([
   [{ step: 'cgroup memory', errno: 0, message: 'no hierarchy has memory' }, 'ERR_HOST_UNSUPPORTED', 125, undefined],
   [{ step: 'cgroup controller memory', errno: 95, message: 'not ours' }, 'ERR_HOST_UNSUPPORTED', 125, 'ENOTSUP'],
   [{ step: 'signal', errno: 3, message: 'gone' }, 'ERR_CONTAINER_NOT_RUNNING', undefined, 'ESRCH'],
+  [{ step: 'version', errno: 93, message: 'another' }, 'ERR_SUPERVISOR_VERSION', undefined, 'EPROTONOSUPPORT'],
   [{ step: 'connect', errno: 111, message: 'refused' }, 'ERR_CONTAINER_NOT_RUNNING', undefined, 'ECONNREFUSED'],
   [{ step: 'exec', errno: 43, message: 'is being removed' }, 'ERR_CONTAINER_NOT_FOUND', undefined, 'EIDRM'],
   [{ step: 'pause', errno: 16, message: 'paused already' }, 'ERR_CONTAINER_PAUSED', undefined, 'EBUSY'],

@@ -1,0 +1,7 @@
+#include "supervisor/protocol.h"
+
+namespace supervisor {
+
+int protocol_version() { return kProtocolVersion; }
+
+}  // namespace supervisor
