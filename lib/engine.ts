@@ -556,7 +556,7 @@ export class Engine {
   /** Runs the rest of a create or run; if it fails or is aborted, the container is gone. */
   async #guard(control: ContainerControl, options: PlainObject, work: () => Promise<void>): Promise<void> {
     try {
-      await abortable(work(), options['signal'] as AbortSignal | undefined);
+      await abortable(control.whileThere(work), options['signal'] as AbortSignal | undefined);
     } catch (error) {
       this.#owned.delete(control);
       await control.discard();

@@ -4,6 +4,7 @@
 //   differential  60 random images and all real ones, each the same tree as umoci's
 //   networks      200 containers on one network find each other by name; 50 networks come and go 20 times
 //   kills         the demo killed at 100 random moments
+//   storm         several processes call what they like on the same few containers, DINGHY_SOAK_MINUTES long
 //   lifetimes     containers of every kind, one after the other: neither memory nor descriptors may grow
 // DINGHY_TEST_SEED repeats a run.
 import { chosen, fuzzLane, stepsLane } from './lib/lanes.mjs';
@@ -57,7 +58,13 @@ function networks() {
   return stepsLane('networks', [{ name: 'many on a network, many networks', command: tool('jest'), args, env }]).failed;
 }
 
-const parts = { fuzz, pulls, differential, networks, kills, lifetimes };
+function storm() {
+  const args = ['test/integration/container-storm.test.ts', '--selectProjects', 'integration', '-i'];
+  const env = { DINGHY_TEST_SEED: seed, DINGHY_TEST_STORM_SECONDS: String(minutes * 60) };
+  return stepsLane('storm', [{ name: 'calls from several processes', command: tool('jest'), args, env }]).failed;
+}
+
+const parts = { fuzz, pulls, differential, networks, kills, storm, lifetimes };
 const names = chosen('part', parts);
 ready('test');
 console.log(`seed ${seed}`);

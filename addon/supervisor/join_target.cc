@@ -79,8 +79,10 @@ sys::Result<JoinTarget> ask_for_target(const std::string& path, Wanted wanted) {
       return target;
     }
     auto received = sys::receive_fds(socket->get(), data, sizeof data);
+    // A socket that is closed with something of ours unread in it is reset.
+    const bool ended = received ? received->size == 0 : received.failure().err == ECONNRESET;
+    if (ended) return sys::error("join", "the container has just ended", ESRCH);
     if (!received) return received.take_failure();
-    if (received->size == 0) return sys::error("join", "the container has just ended", ESRCH);
     for (sys::Fd& fd : received->fds) fds.push_back(std::move(fd));
     reader.append(data, received->size);
   }

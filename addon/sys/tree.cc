@@ -16,6 +16,8 @@ namespace {
 
 // Each level holds a descriptor open. Deeper folders are first moved to the top, where they are shallow.
 constexpr int kMaxDepth = 64;
+// Who still has the files mounted may be writing. Each try closes one folder to them for good, or finds it empty.
+constexpr int kMaxTries = 1000;
 constexpr uint64_t kNoWayOut = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
 
 struct CloseDir {
@@ -31,8 +33,9 @@ class Remover {
 
  private:
   void remove_entry(int parent, const char* name, bool is_folder, int depth);
+  void remove_folder(int parent, const char* name, int folder, int depth);
   void empty_folder(int folder, int depth);
-  void unlink_entry(int parent, const char* name, int flags);
+  bool unlink_entry(int parent, const char* name, int flags);
   bool lift(int parent, const char* name);
   Fd open_folder(int parent, const char* name);
   void note(const char* step, const char* name);
@@ -60,14 +63,13 @@ Fd Remover::open_folder(int parent, const char* name) {
   return fd;
 }
 
-void Remover::unlink_entry(int parent, const char* name, int flags) {
-  if (measure_) {
-    struct stat status {};
-    if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && (flags != 0 || status.st_nlink == 1)) {
-      freed_ += static_cast<uint64_t>(status.st_blocks) * 512;
-    }
-  }
-  if (unlinkat(parent, name, flags) < 0) note("unlink", name);
+bool Remover::unlink_entry(int parent, const char* name, int flags) {
+  struct stat status {};
+  const bool counts =
+      measure_ && fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && (flags != 0 || status.st_nlink == 1);
+  if (unlinkat(parent, name, flags) < 0) return false;
+  if (counts) freed_ += static_cast<uint64_t>(status.st_blocks) * 512;
+  return true;
 }
 
 bool Remover::lift(int parent, const char* name) {
@@ -85,9 +87,18 @@ void Remover::remove_entry(int parent, const char* name, bool is_folder, int dep
       note("open", name);
       return;
     }
-    empty_folder(folder.get(), depth + 1);
+    remove_folder(parent, name, folder.get(), depth + 1);
+  } else if (!unlink_entry(parent, name, 0)) {
+    note("unlink", name);
   }
-  unlink_entry(parent, name, is_folder ? AT_REMOVEDIR : 0);
+}
+
+void Remover::remove_folder(int parent, const char* name, int folder, int depth) {
+  for (int tries = 1;; tries++) {
+    empty_folder(folder, depth);
+    if (unlink_entry(parent, name, AT_REMOVEDIR)) return;
+    if (errno != ENOTEMPTY || failed_ || tries == kMaxTries) return note("unlink", name);
+  }
 }
 
 void Remover::empty_folder(int folder, int depth) {
@@ -131,14 +142,14 @@ Result<uint64_t> Remover::run() {
     if (errno == ENOENT) return uint64_t{0};
     return errno_error("stat", path_);
   }
-  const bool is_folder = S_ISDIR(status.st_mode);
-  if (is_folder) {
+  if (S_ISDIR(status.st_mode)) {
     const Fd top = open_folder(parent_fd.get(), name.c_str());
     if (!top) return errno_error("open", path_);
     top_ = top.get();
-    empty_folder(top_, 1);
+    remove_folder(parent_fd.get(), name.c_str(), top_, 1);
+  } else if (!unlink_entry(parent_fd.get(), name.c_str(), 0)) {
+    note("unlink", name.c_str());
   }
-  unlink_entry(parent_fd.get(), name.c_str(), is_folder ? AT_REMOVEDIR : 0);
   if (failed_) return std::move(failure_);
   return freed_;
 }

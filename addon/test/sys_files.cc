@@ -5,14 +5,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "sys/bytes.h"
 #include "sys/json.h"
 #include "sys/kernel.h"
 #include "sys/small_file.h"
+#include "sys/tree.h"
 #include "sys/unix_socket.h"
 
 namespace {
@@ -61,6 +64,33 @@ TEST_CASE("a file is replaced as a whole, and a planted link is not written thro
   CHECK(*sys::read_file(folder / "state", 10) == "two");
   CHECK(*sys::read_file(folder / "victim", 10) == "safe");
   CHECK(access((folder / ".state.new").c_str(), F_OK) != 0);
+}
+
+TEST_CASE("a tree is removed under the hands of somebody who writes into it") {
+  const Folder folder;
+  for (int round = 0; round < 20; round++) {
+    std::filesystem::create_directories(folder / "tree/deep/deeper");
+    const sys::Fd top(open((folder / "tree").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const sys::Fd deep(open((folder / "tree/deep").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    std::atomic<bool> begun{false};
+    std::thread writer([&] {
+      // In folders that are gone nothing can be made any more.
+      for (int number = 0, made = 2; made > 0; number++) {
+        made = 0;
+        for (const sys::Fd* into : {&top, &deep}) {
+          const sys::Fd file(openat(into->get(), std::to_string(number).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+          if (file) made++;
+        }
+        begun = true;
+      }
+    });
+    while (!begun) std::this_thread::yield();
+    const auto removed = sys::remove_tree(folder / "tree");
+    CHECK_MESSAGE(removed, (removed ? "" : removed.failure().message));
+    CHECK(!std::filesystem::exists(folder / "tree"));
+    if (!removed) std::filesystem::remove_all(folder / "tree");
+    writer.join();
+  }
 }
 
 TEST_CASE("descriptors travel with a message and arrive close-on-exec") {

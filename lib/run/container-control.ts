@@ -213,20 +213,34 @@ export class ContainerControl {
   }
 
   async remove({ force = false, volumes = false }: RemoveOptions): Promise<void> {
-    const found = await this.#withLink(async (link) => {
-      const state = await link.subscribe();
-      if (!force && isActive(state) && !link.isRemoving) {
-        throw this.#running();
-      }
-      const reply = await link.control.request('remove', { force });
-      if (!reply.ok && reply.error.errno === 16) {
-        throw this.#running();
-      }
-      checkReply(`cannot remove container ${this.record.name}`, reply);
-    });
-    if (!found || volumes) {
+    const isDone = await this.#askToRemove(force);
+    if (!isDone || volumes) {
       await this.#removeFiles(volumes);
     }
+  }
+
+  /** False when nobody serves it, or nobody any more: it was killed, or the removal of another went before this one. */
+  async #askToRemove(force: boolean): Promise<boolean> {
+    let isLost = false;
+    const found = await this.#withLink(async (link) => {
+      try {
+        const state = await link.subscribe();
+        if (!force && isActive(state) && !link.isRemoving) {
+          throw this.#running();
+        }
+        const reply = await link.control.request('remove', { force });
+        if (!reply.ok && reply.error.errno === 16) {
+          throw this.#running();
+        }
+        checkReply(`cannot remove container ${this.record.name}`, reply);
+      } catch (error) {
+        isLost = isDinghyError(error) && error.code === 'ERR_SUPERVISOR' && link.isClosed;
+        if (!isLost) {
+          throw error;
+        }
+      }
+    });
+    return found && !isLost;
   }
 
   /** Idempotent, also at the same time. An owned container is gone afterwards, whatever state it was in. */
