@@ -9,6 +9,7 @@ import { ChildProgram, startProgram } from '../support/child-program';
 import { buildImage, buildLayer, randomBytes, seededRandom } from '../support/random-image';
 import { TestRegistry } from '../support/registry';
 import { removeFolder, temporaryFolder } from '../support/temporary-folder';
+import { until } from '../support/until';
 
 const full = process.env['DINGHY_TEST_PULL_FAULTS'] === 'full';
 const seed = Number(process.env['DINGHY_TEST_SEED'] ?? Math.floor(Math.random() * 1e9));
@@ -62,10 +63,13 @@ async function expectRecovery(): Promise<void> {
   }
   await store.close();
   // The process that unpacked for a killed one may hold its folder for some milliseconds more.
-  const next = new Store({ root: program.root });
-  await next.open();
-  expect(readdirSync(next.paths.temporary)).toEqual([]);
-  await next.close();
+  await until('the next user of the store finds nothing of the past', async () => {
+    const next = new Store({ root: program.root });
+    await next.open();
+    const left = readdirSync(next.paths.temporary);
+    await next.close();
+    return left.length === 0;
+  });
 }
 
 it('goes on where a blob was cut', async () => {
