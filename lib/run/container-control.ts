@@ -288,7 +288,21 @@ export class ContainerControl {
   }
 
   /** A connection of its own, for what lasts: the caller closes it. Undefined when no supervisor serves the container. */
-  async connect(): Promise<SupervisorLink | undefined> {
+  async connect(signal?: AbortSignal): Promise<SupervisorLink | undefined> {
+    const connecting = this.#connect();
+    try {
+      return await abortable(connecting, signal);
+    } catch (error) {
+      // What comes after the abort is nobody's, and would keep the supervisor from ending.
+      void connecting.then(
+        (link) => link?.close(),
+        () => undefined,
+      );
+      throw error;
+    }
+  }
+
+  async #connect(): Promise<SupervisorLink | undefined> {
     await this.#opened;
     for (let waitedMs = 0; ; waitedMs += 5) {
       const link = await SupervisorLink.connect(this.places);

@@ -24,7 +24,7 @@ export async function waitForRemoval(
   let end = last;
   while (existsSync(control.places.bundle)) {
     const held = control.heldLink;
-    const link = held ?? (await abortable(control.connect(), signal));
+    const link = held ?? (await control.connect(signal));
     try {
       while (link && !link.isClosed) {
         const version = link.version;
@@ -52,7 +52,7 @@ export async function waitForEnd(
 ): Promise<WaitResult> {
   for (;;) {
     const held = control.heldLink;
-    const link = held ?? (await abortable(control.connect(), signal));
+    const link = held ?? (await control.connect(signal));
     const following = link && followToEnd(link, wanted, signal);
     const last = await following?.finally(() => (held ? undefined : link?.close()));
     if (last) {
