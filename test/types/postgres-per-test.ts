@@ -11,7 +11,7 @@ export async function beforeAll(): Promise<void> {
     memory: '512m',
     shmSize: '128m',
     ports: [5432],
-    waitFor: { log: /ready to accept connections/, times: 2 },
+    waitFor: { exec: ['pg_isready', '-q', '-h', '127.0.0.1'] }, // a fork waits for the same
     onPullProgress: ({ phase, overall }) => console.log(phase, overall.current, overall.total),
   });
   const migrated = await base.exec(['psql', '-U', 'postgres'], { input: 'create table t (id int);', check: true });

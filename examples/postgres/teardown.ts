@@ -1,0 +1,5 @@
+import { runtime } from './setup';
+
+export default async function teardown(): Promise<void> {
+  await runtime.close();
+}
