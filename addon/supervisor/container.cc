@@ -63,6 +63,7 @@ Container::Container(Loop& loop, Config config, LogWriter log, Journal journal, 
       stdio_(
           loop, log_, [this] { on_output(); }, [this] { observer_.input_room(); }),
       network_(loop, config_),
+      loan_(loop),
       restart_(config_.restart),
       health_(loop, config_, [this] { on_health(); }) {
   state_.oci_version = config_.oci_version;
@@ -104,7 +105,7 @@ void Container::launch() {
   phase_ = Phase::kStarting;
   killed_by_us_ = false;
   stopping_ = false;
-  auto begun = begin_start();
+  auto begun = config_.network.mode == NetworkMode::kContainer ? borrow_network() : begin_start();
   if (!begun) fail_start(begun.failure());
 }
 
@@ -192,6 +193,7 @@ void Container::fail_start(const sys::Error& reason) {
   // What init still said is not why.
   const sys::Error failure =
       killed_by_us_ ? sys::error("start", "somebody ended it while it was being started", ESRCH) : reason;
+  loan_.cancel();
   if (init_.pidfd) {
     sys::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
     reap(init_.pidfd);
@@ -242,6 +244,7 @@ sys::Result<void> Container::send_signal(int number) {
     end_now();
     return {};
   }
+  if (!init_.pidfd) return sys::error("signal", "the container is just being started", ESRCH);
   if (sys::pidfd_send_signal(init_.pidfd.get(), number) < 0) return sys::errno_error("signal");
   journal_.note("kill", {{"signal", std::to_string(number)}});
   return {};
@@ -298,8 +301,10 @@ void Container::end_now() {
     stop_waiting();
     return;
   }
-  if (phase_ == Phase::kIdle || !init_.pidfd) return;
+  if (phase_ == Phase::kIdle) return;
   killed_by_us_ = true;
+  // It waits for another container's supervisor: there is nothing to kill.
+  if (!init_.pidfd) return fail_start({});
   // With its PID 1 a pid namespace ends. The cgroup has what is left under the host's one, and the frozen: only there
   // must they be thawed.
   sys::pidfd_send_signal(init_.pidfd.get(), SIGKILL);

@@ -15,6 +15,7 @@
 #include "supervisor/journal.h"
 #include "supervisor/log_writer.h"
 #include "supervisor/loop.h"
+#include "supervisor/network_loan.h"
 #include "supervisor/restart_policy.h"
 #include "supervisor/state.h"
 #include "supervisor/stdio.h"
@@ -63,6 +64,9 @@ class Container {
   // nothing has changed. `{endpoint: <an entry of dinghy.network.endpoints>}`, `{network: <its name>}`.
   sys::Result<void> connect(const sys::Json& request);
   sys::Result<void> disconnect(const sys::Json& request);
+  // The descriptor of its network namespace, for another container that shares it. ESRCH while nothing of it runs, or
+  // is about to.
+  sys::Result<int> lend_network();
   sys::Result<void> pause();
   sys::Result<void> unpause();
   // Its config.json and container.json are those in the folder `draft`, and of its names on disk it is `to` that goes
@@ -98,6 +102,7 @@ class Container {
 
   void launch();
   void restart_is_due();
+  sys::Result<void> borrow_network();
   sys::Result<void> begin_start();
   void on_sync();
   sys::Result<void> advance();
@@ -126,6 +131,7 @@ class Container {
   State state_;
   Stdio stdio_;
   ContainerNetwork network_;
+  NetworkLoan loan_;
   jail::Cgroup cgroup_;
   jail::Init init_;
   jail::Point next_point_ = jail::Point::kNamespaces;

@@ -1,5 +1,6 @@
 #include "supervisor/container_network.h"
 
+#include <fcntl.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -15,11 +16,20 @@ constexpr size_t kShortId = 12;
 
 sys::Result<void> ContainerNetwork::prepare() { return ports_.reserve(config_.network.ports); }
 
-void ContainerNetwork::adopt(sys::Fd network, jail::Spec& spec) {
+void ContainerNetwork::adopt(sys::Fd network, jail::Spec& spec, std::string address) {
   for (jail::Namespace& entry : spec.namespaces) {
     if (entry.flag == CLONE_NEWNET) entry.path = "/proc/self/fd/" + std::to_string(network.get());
   }
   namespace_ = std::move(network);
+  lender_address_ = std::move(address);
+}
+
+int ContainerNetwork::lend() {
+  if (namespace_) return namespace_.get();
+  if (config_.network.mode == NetworkMode::kHost && !host_namespace_) {
+    host_namespace_.reset(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+  }
+  return host_namespace_.get();
 }
 
 sys::Result<void> ContainerNetwork::connect() {
@@ -129,7 +139,7 @@ std::string ContainerNetwork::address() const {
   const auto leads_out = [](const Connection& connection) { return connection.endpoint.link.default_route; };
   const auto found = std::find_if(connections_.begin(), connections_.end(), leads_out);
   if (found != connections_.end()) return without_prefix(found->endpoint.link.address);
-  return connections_.empty() ? "" : without_prefix(connections_.front().endpoint.link.address);
+  return connections_.empty() ? lender_address_ : without_prefix(connections_.front().endpoint.link.address);
 }
 
 }  // namespace supervisor

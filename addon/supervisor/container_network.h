@@ -25,8 +25,11 @@ class ContainerNetwork {
 
   // The published ports are bound; nothing is on the host yet besides. Nothing to do the second time.
   sys::Result<void> prepare();
-  // The namespace that init made is kept, and is the one that `spec` names from now on.
-  void adopt(sys::Fd network, jail::Spec& spec);
+  // The namespace, which init made or another container lends, is kept, and is the one that `spec` names from now on.
+  // `address`: of the lender.
+  void adopt(sys::Fd network, jail::Spec& spec, std::string address = {});
+  // A descriptor of it, the host's where it has that; -1 when there is none yet.
+  int lend();
   // The namespace is connected, the ports are forwarded, the container's names are told, and it has a resolver for the
   // others'. May run while init sets up its mounts.
   sys::Result<void> connect();
@@ -67,6 +70,8 @@ class ContainerNetwork {
 
   const Config& config_;
   sys::Fd namespace_;
+  sys::Fd host_namespace_;
+  std::string lender_address_;
   std::list<Connection> connections_;
   bool tells_names_ = false;
   PublishedPorts ports_;

@@ -61,6 +61,11 @@ NetworkConfig parse_network(sys::JsonReader& reader, const sys::Json* section) {
     config.mode = NetworkMode::kBridge;
   } else if (mode == "host") {
     config.mode = NetworkMode::kHost;
+  } else if (mode == "container") {
+    config.mode = NetworkMode::kContainer;
+    config.lender = reader.text(network, "container");
+    config.lender_socket = reader.text(network, "socket");
+    if (config.lender_socket.empty()) reader.fail("dinghy.network.socket: is missing");
   } else if (mode != "none") {
     reader.fail("dinghy.network.mode: " + mode + " is not known");
   }

@@ -9,7 +9,7 @@
 
 namespace supervisor {
 
-enum class NetworkMode { kNone, kHost, kBridge };
+enum class NetworkMode { kNone, kHost, kBridge, kContainer };
 
 // The container's place on one network.
 struct Endpoint {
@@ -26,6 +26,8 @@ struct NetworkConfig {
   std::vector<std::string> dns;     // of kBridge: servers to ask instead of the host's
   bool resolver = false;            // of kBridge: its resolv.conf names one, though no network of it has names any more
   std::vector<net::Port> ports;     // of kBridge
+  std::string lender;               // of kContainer: the id of the container whose network it has,
+  std::string lender_socket;        // and where its supervisor listens
 };
 
 // Whether the container has a resolver of its own, which its resolv.conf names.

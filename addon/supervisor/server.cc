@@ -124,6 +124,7 @@ void Server::on_request(Connection& connection, const Request& request) {
   if (op == "update") return answer(connection, request.id, container_->update(request.document));
   if (op == "connect") return answer(connection, request.id, container_->connect(request.document));
   if (op == "disconnect") return answer(connection, request.id, container_->disconnect(request.document));
+  if (op == "network") return handle_network(connection, request.id);
   if (op == "pause") return answer(connection, request.id, container_->pause());
   if (op == "unpause") return answer(connection, request.id, container_->unpause());
   if (op == "release") return handle_release(connection, request);
@@ -277,6 +278,13 @@ void Server::answer_join(Connection& connection, int64_t id) {
   const bool paused = container_->state().status == Status::kPaused;
   json.put("seccompFilter", config.seccomp_filter).put("status", !running ? "stopped" : paused ? "paused" : "running");
   connection.reply(id, json.text(), fds);
+}
+
+void Server::handle_network(Connection& connection, int64_t id) {
+  auto network = container_->lend_network();
+  if (!network) return connection.reply_error(id, network.failure());
+  JsonText json;
+  connection.reply(id, json.put("address", container_->state().address).text(), {*network});
 }
 
 void Server::handle_remove(Connection& connection, const Request& request) {

@@ -56,6 +56,7 @@ class Server {
   void handle_resize(Connection& connection, const Request& request);
   void handle_subscribe(Connection& connection, const Request& request);
   void handle_attach(Connection& connection, const Request& request);
+  void handle_network(Connection& connection, int64_t id);
   void handle_join(Connection& connection, const Request& request);
   void handle_release(Connection& connection, const Request& request);
   void admit_writer(Connection& connection, int64_t id);

@@ -118,7 +118,11 @@ export function declareCreateFlags(command: Command): Command {
     .option('--mount <options>', 'type=bind|volume|tmpfs,source=…,target=…[,readonly]', collect)
     .option('--name <name>', 'name of the container')
     .option('--ip <address>', 'its address on its network')
-    .option('--network <network>', 'bridge, none, host, or a network, also several: name=…,alias=…,ip=…', collect)
+    .option(
+      '--network <network>',
+      'bridge, none, host, container:<name>, or a network, also several: name=…,alias=…,ip=…',
+      collect,
+    )
     .option('--net <network>', 'the same as --network', collect)
     .option('--network-alias <name>', 'one more name on its network', collect)
     .option('--oom-score-adj <number>', 'preference of the OOM killer (-1000 to 1000)')

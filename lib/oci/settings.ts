@@ -72,7 +72,11 @@ export interface IoThrottle {
 }
 
 /** On `networks` in this order: the first one's interface is eth0. */
-export type NetworkSetting = { mode: 'none' | 'host' } | { mode: 'bridge'; networks: AttachmentSetting[] };
+export type NetworkSetting =
+  | { mode: 'none' | 'host' }
+  /** That of another container, whose name, id or start of one it is. */
+  | { mode: 'container'; container: string }
+  | { mode: 'bridge'; networks: AttachmentSetting[] };
 
 export interface AttachmentSetting {
   /** Its name, or its id or the start of one. */

@@ -70,7 +70,7 @@ export function makeLinux({ settings, devices, blockIO, cgroupsPath, rootless }:
 }
 
 function makeSysctls(settings: ContainerSettings, rootless: boolean): Record<string, string> {
-  if (settings.network.mode === 'host') {
+  if (settings.network.mode === 'host' || settings.network.mode === 'container') {
     return settings.sysctls;
   }
   return {

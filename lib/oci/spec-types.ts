@@ -163,7 +163,16 @@ export interface IdRange {
   count: number;
 }
 
-export type NetworkSection = { mode: 'none' } | { mode: 'host' } | BridgeSection;
+export type NetworkSection = { mode: 'none' } | { mode: 'host' } | SharedSection | BridgeSection;
+
+/** The network of another container. */
+export interface SharedSection {
+  mode: 'container';
+  /** Its id. */
+  container: string;
+  /** Where its supervisor lends it, each time that this one is started. */
+  socket: string;
+}
 
 export interface BridgeSection {
   mode: 'bridge';

@@ -94,7 +94,7 @@ export async function createContainer(
     makeFolders(places, lower);
     layInitialFiles(places.upper, lower, settings.files);
     const mounts = resolveMounts(context, image.config, settings, inherited, volumes);
-    const hostname = containerHostname(places.id, settings);
+    const hostname = network.shared?.hostname ?? containerHostname(places.id, settings);
     const filter = await seccompFilter(context, settings);
     const placement: Placement = {
       id: places.id,
@@ -114,7 +114,7 @@ export async function createContainer(
       mounts,
       devices: resolveDevices(settings),
       ...(settings.io ? { blockIO: resolveIo(settings.io) } : {}),
-      files: writeEtcFiles(places.etc, settings, hostname, network.section),
+      files: network.shared?.files ?? writeEtcFiles(places.etc, settings, hostname, network.section),
       cgroupsPath: `/dinghy/${places.id}`,
       shared: reuse !== undefined,
       logPath: places.log,
@@ -212,7 +212,8 @@ function makeRecord(
     openStdin: settings.openStdin,
     ports: network.mode === 'bridge' ? network.ports : [],
     mounts: [...mounts],
-    network: { mode: network.mode },
+    network:
+      network.mode === 'container' ? { mode: network.mode, container: network.container } : { mode: network.mode },
     stopSignal: stopSignal(image.config, settings),
     stopTimeoutMs: settings.stopTimeoutMs,
     ...(reuse ? { reuse: { key: reuse.key, named: reuse.named, options: reuse.options } } : {}),

@@ -92,7 +92,8 @@ export function statusOf({ state, dead }: Observation): ContainerStatus {
 
 function networksOf(network: NetworkSection | ContainerRecord['network']): Record<string, NetworkEndpoint> {
   if (!('endpoints' in network)) {
-    return { [network.mode]: { aliases: [] } };
+    const name = network.mode === 'container' ? `container:${network.container}` : network.mode;
+    return { [name]: { aliases: [] } };
   }
   return Object.fromEntries(
     network.endpoints.map(({ network: name, address, gateway, mac, aliases }) => [

@@ -12,6 +12,11 @@ export function containerHostname(id: string, settings: ContainerSettings): stri
   return settings.hostname ?? (settings.network.mode === 'host' ? hostHostname().slice(0, 64) : id.slice(0, 12));
 }
 
+/** Where they lie in a container's folder. */
+export function etcFiles(folder: string): GeneratedFiles {
+  return { hosts: join(folder, 'hosts'), hostname: join(folder, 'hostname'), resolvConf: join(folder, 'resolv.conf') };
+}
+
 /**
  * hosts, hostname and resolv.conf of the container lie in `folder`. They are mounted over the image's files, which may be
  * links that lead anywhere: the mount resolves them inside the root.
@@ -22,11 +27,7 @@ export function writeEtcFiles(
   hostname: string,
   network: NetworkSection,
 ): GeneratedFiles {
-  const files = {
-    hosts: join(folder, 'hosts'),
-    hostname: join(folder, 'hostname'),
-    resolvConf: join(folder, 'resolv.conf'),
-  };
+  const files = etcFiles(folder);
   writeFileSync(files.hosts, makeHosts(settings, hostname, network), { mode: 0o644 });
   writeFileSync(files.hostname, `${hostname}\n`, { mode: 0o644 });
   writeFileSync(files.resolvConf, makeResolvConf(settings, network), { mode: 0o644 });

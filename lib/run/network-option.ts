@@ -3,11 +3,11 @@ import { defaultNetwork } from '../network/bridge-network';
 import { maxInterfaces } from '../network/endpoint';
 import type { AttachmentSetting, NetworkSetting } from '../oci/settings';
 import { checkArray, checkOptions, checkText, invalidOption, isPlainObject } from '../util/checks';
-import { notImplemented } from '../util/not-implemented';
 
 const modes = ['none', 'host'] as const;
+const shared = 'container:';
 const wanted =
-  "must be 'bridge', 'none', 'host', a network's name, a Network, or several of them as {name: {aliases, address}}";
+  "must be 'bridge', 'none', 'host', 'container:<name or id>', a network's name, a Network, or several of them as {name: {aliases, address}}";
 
 /**
  * The options `network` and `aliases`.
@@ -32,21 +32,26 @@ function isSeveral(value: unknown): value is Record<string, unknown> {
 
 function nameOf(value: unknown): string {
   const name = isPlainObject(value) ? value['name'] : value;
-  if (typeof name === 'string' && name.startsWith('container:')) {
-    throw notImplemented("option network 'container:<id>'", 'put both on a network of their own');
-  }
-  return checkNetworkName('network', name);
+  return typeof name === 'string' && name.startsWith(shared) ? name : checkNetworkName('network', name);
 }
 
 function settleOne(name: string): NetworkSetting {
+  if (name.startsWith(shared)) {
+    const container = name.slice(shared.length);
+    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(container)) {
+      throw invalidOption('network', name, "must have a container's name or id behind 'container:'");
+    }
+    return { mode: 'container', container };
+  }
   const mode = modes.find((each) => each === name);
   return mode ? { mode } : { mode: 'bridge', networks: [{ network: name, aliases: [] }] };
 }
 
 function settleSeveral(value: Record<string, unknown>): NetworkSetting {
   const networks = Object.entries(value).map(([key, given]) => {
-    const network = checkNetworkName('network', key);
-    if (modes.some((each) => each === network)) {
+    const isAlone = modes.some((each) => each === key) || key.startsWith(shared);
+    const network = isAlone ? key : checkNetworkName('network', key);
+    if (isAlone) {
       throw invalidOption('network', network, 'cannot be joined with others: give it alone, as a string');
     }
     return { network, ...settleAttachment(`network.${key}`, network, given) };

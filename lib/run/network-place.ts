@@ -7,14 +7,21 @@ import { endpointSection } from '../network/endpoint';
 import { publishExposed } from '../network/ports';
 import type { ImageConfig } from '../oci/image-config';
 import type { AttachmentSetting, ContainerSettings } from '../oci/settings';
+import type { GeneratedFiles } from '../oci/spec-mounts';
 import type { EndpointSection, NetworkSection } from '../oci/spec-types';
 import { invalidOption } from '../util/checks';
+import { readSpec } from './config-file';
+import type { ContainerControl } from './container-control';
 import type { RunContext } from './context';
+import { etcFiles } from './etc-files';
+import { findContainer } from './find';
 import { findNetwork, listNetworks, networkNotFound } from './network-store';
 
 /** What was reserved of networks for one container. */
 export interface NetworkPlace {
   section: NetworkSection;
+  /** Of the container whose network it has. */
+  shared?: { hostname: string; files: GeneratedFiles };
   undo: () => void;
 }
 
@@ -22,7 +29,7 @@ export interface NetworkPlace {
  * The container has its place on each of its networks: an address that nobody else has. Nothing of the kernel's is touched: bridges and
  * links are its supervisor's.
  *
- * @throws ERR_NETWORK_NOT_FOUND · ERR_ADDRESS_IN_USE · ERR_NO_SPACE · ERR_HOST_UNSUPPORTED · ERR_INVALID_OPTION · ERR_STORE
+ * @throws ERR_CONTAINER_NOT_FOUND · ERR_NETWORK_NOT_FOUND · ERR_ADDRESS_IN_USE · ERR_NO_SPACE · ERR_HOST_UNSUPPORTED · ERR_INVALID_OPTION · ERR_STORE
  */
 export function reserveNetwork(
   context: RunContext,
@@ -31,6 +38,10 @@ export function reserveNetwork(
   image: ImageConfig,
 ): NetworkPlace {
   const { network, ports, publishAll } = settings;
+  if (network.mode === 'container') {
+    assertPrivileged(context, `network 'container:${network.container}'`);
+    return { ...shareNetwork(findContainer(context, network.container)), undo: () => undefined };
+  }
   if (network.mode !== 'bridge') {
     return { section: { mode: network.mode }, undo: () => undefined };
   }
@@ -51,6 +62,25 @@ export function reserveNetwork(
     undo();
     throw error;
   }
+}
+
+function shareNetwork({ record, places }: ContainerControl): Pick<NetworkPlace, 'section' | 'shared'> {
+  const mounts = readSpec(places.config)?.mounts ?? [];
+  const own = etcFiles(places.etc);
+  // They may be another container's themselves, as its network may.
+  const source = (target: string, file: string): string =>
+    mounts.find(({ destination, source: from }) => destination === target && from !== undefined)?.source ?? file;
+  return {
+    section: { mode: 'container', container: record.id, socket: places.socket },
+    shared: {
+      hostname: record.hostname,
+      files: {
+        hosts: source('/etc/hosts', own.hosts),
+        hostname: source('/etc/hostname', own.hostname),
+        resolvConf: source('/etc/resolv.conf', own.resolvConf),
+      },
+    },
+  };
 }
 
 /** The container has an address on one more network than those of `others`. @throws as reserveNetwork */

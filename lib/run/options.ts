@@ -61,7 +61,7 @@ export interface NetworkAttachment {
   address?: string;
 }
 
-/** `'none'`, `'host'`, `'bridge'`, a network's name, a Network, or several by name: the first one's interface is eth0. */
+/** `'none'`, `'host'`, `'bridge'`, `'container:<name or id>'`, a network's name, a Network, or several by name: the first one's interface is eth0. */
 export type NetworkOption =
   string | { readonly name: string; readonly subnet: string } | Record<string, NetworkAttachment>;
 

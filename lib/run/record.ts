@@ -39,7 +39,7 @@ export interface ContainerRecord {
   ports: BridgeSection['ports'];
   mounts: ResolvedMount[];
   /** Which networks it is on says its config.json: that may change. */
-  network: { mode: 'none' | 'host' | 'bridge' };
+  network: { mode: 'none' | 'host' | 'bridge' } | { mode: 'container'; container: string };
   stopSignal: number;
   stopTimeoutMs: number;
   reuse?: ReuseRecord;

@@ -24,13 +24,19 @@ const width = 4;
 export async function restoreContainers(context: RunContext): Promise<RestoreOutcome> {
   const outcome: RestoreOutcome = { started: [], removed: [], failed: [] };
   // The oldest first: it may be what the others talk to.
-  const waiting = (await listContainers(context)).reverse();
+  const all = (await listContainers(context)).reverse();
+  const sharesNetwork = ({ record }: ContainerControl): boolean => record.network.mode === 'container';
+  const waiting = all.filter((control) => !sharesNetwork(control));
   const worker = async (): Promise<void> => {
     for (let control = waiting.shift(); control; control = waiting.shift()) {
       await restore(control, outcome);
     }
   };
   await Promise.all(Array.from({ length: width }, worker));
+  // They need the one whose network it is, which is older, and may be one of these.
+  for (const control of all.filter(sharesNetwork)) {
+    await restore(control, outcome);
+  }
   return outcome;
 }
 

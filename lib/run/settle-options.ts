@@ -146,10 +146,32 @@ function checkTogether(settings: ContainerSettings): void {
       'what removes itself at its end (autoRemove) cannot be started again',
     );
   }
+  if (network.mode === 'container') {
+    checkShared(settings);
+  }
   if (network.mode !== 'bridge' && (ports.length > 0 || publishAll)) {
     throw invalidOption('ports', network.mode, 'only a network that is not `host` or `none` publishes ports');
   }
   checkSwap(memoryBytes, memorySwapBytes);
+}
+
+/** As in Docker. What is part of the network is decided by whose network it is. */
+function checkShared(settings: ContainerSettings): void {
+  const { ports, publishAll, hostname, dns, dnsSearch, dnsOptions, extraHosts, sysctls } = settings;
+  const given: Readonly<Record<string, unknown>> = {
+    ports: ports.length > 0 || undefined,
+    publishAll: publishAll || undefined,
+    hostname,
+    dns: dns.length > 0 ? dns : undefined,
+    dnsSearch,
+    dnsOptions,
+    extraHosts: Object.keys(extraHosts).length > 0 ? extraHosts : undefined,
+    sysctls: Object.keys(sysctls).find((name) => name.startsWith('net.')),
+  };
+  const option = Object.keys(given).find((name) => given[name] !== undefined);
+  if (option !== undefined) {
+    throw invalidOption(option, given[option], 'belongs to the container whose network is shared: give it to that one');
+  }
 }
 
 export function checkName(option: string, value: unknown): string {

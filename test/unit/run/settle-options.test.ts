@@ -111,7 +111,6 @@ test.each([
   ['hostPorts', [3000]],
   ['pid', 'host'],
   ['ipc', 'host'],
-  ['network', 'container:abc'],
 ])('says that %s is not there yet, and what to do instead', (option, value) => {
   const { code, message } = refusal({ [option]: value });
   expect(code).toBe('ERR_NOT_IMPLEMENTED');
@@ -271,6 +270,21 @@ test('devices in all their forms', () => {
 });
 
 test('ports are only published from the bridge', () => {
+  for (const [option, value] of Object.entries({
+    ...{ ports: [80], publishAll: true, hostname: 'a', dns: ['10.0.0.1'], dnsSearch: ['.'], dnsOptions: ['ndots:1'] },
+    ...{ aliases: ['web'], extraHosts: { a: '10.0.0.1' }, sysctls: { 'net.ipv4.ip_forward': '1' } },
+  })) {
+    const { code, message } = refusal({ network: 'container:web', [option]: value });
+    expect([option, code]).toEqual([option, 'ERR_INVALID_OPTION']);
+    expect(message).toContain(option);
+  }
+  expect(settleOptions({ network: 'container:web', sysctls: { 'kernel.shmmax': '1' } }).network).toEqual({
+    mode: 'container',
+    container: 'web',
+  });
+  for (const network of ['container:', 'container:a/b', { 'container:web': {} }, { 'container:web': {}, front: {} }]) {
+    expect(refusal({ network }).code).toBe('ERR_INVALID_OPTION');
+  }
   expect(refusal({ network: 'none', ports: [80] }).code).toBe('ERR_INVALID_OPTION');
   expect(refusal({ network: 'host', publishAll: true }).code).toBe('ERR_INVALID_OPTION');
 });
