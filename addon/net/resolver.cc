@@ -13,8 +13,8 @@
 #include "net/address.h"
 #include "net/dns_service.h"
 #include "net/endpoint.h"
+#include "net/inside.h"
 #include "net/namespace.h"
-#include "net/rules.h"
 #include "sys/small_file.h"
 
 namespace net {
@@ -22,21 +22,9 @@ namespace {
 
 constexpr int kExitSetup = 1;
 constexpr std::uint16_t kDnsPort = 53;
-// Outside the range from which the kernel takes ports (ip_local_port_range), and nobody's that we know of: a program of
-// the container that binds a port of its choice on all addresses shall not meet us there.
-constexpr std::uint16_t kPort = 64053;
-constexpr int kBacklog = 128;
+constexpr std::uint16_t kInsidePort = 64053;
 constexpr std::size_t kOtherDescriptors = 128;  // clients over TCP, folders, and what else is open
 constexpr std::size_t kMaxQuestions = 512;      // on their way at a time
-
-sys::Result<sys::Fd> bind_socket(int type) {
-  sys::Fd fd(socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return sys::errno_error("resolver socket");
-  const auto local = parse_endpoint(kResolverAddress, kPort);
-  if (bind(fd.get(), local->get(), local->size) != 0) return sys::errno_error("bind resolver");
-  if (type == SOCK_STREAM && listen(fd.get(), kBacklog) != 0) return sys::errno_error("listen resolver");
-  return fd;
-}
 
 std::size_t question_limit() {
   rlimit limit{};
@@ -100,9 +88,11 @@ sys::Result<ResolverSockets> open_resolver(int netns) {
     return {};
   };
   SYS_TRY(in_namespace(netns, [&]() -> sys::Result<void> {
-    SYS_TRY(open(sockets.udp, bind_socket(SOCK_DGRAM)));
-    SYS_TRY(open(sockets.tcp, bind_socket(SOCK_STREAM)));
-    return open(sockets.rules, redirect_dns(*parse_address(kResolverAddress), kPort));
+    SYS_TRY(open(sockets.udp, bind_inside(SOCK_DGRAM, kInsidePort)));
+    SYS_TRY(open(sockets.tcp, bind_inside(SOCK_STREAM, kInsidePort)));
+    const std::uint32_t address = *parse_address(kInsideAddress);
+    return open(sockets.rules, redirect_inside("dinghy-resolver", {{IPPROTO_UDP, address, kDnsPort, kInsidePort},
+                                                                   {IPPROTO_TCP, address, kDnsPort, kInsidePort}}));
   }));
   return sockets;
 }

@@ -18,8 +18,6 @@
 
 namespace net {
 
-inline constexpr const char* kResolverAddress = "127.0.0.11";
-
 // The sockets inside a container's namespace, and the owner of the rule: open for as long as the container has the
 // resolver. Who serves them may change.
 struct ResolverSockets {

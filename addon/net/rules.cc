@@ -50,8 +50,6 @@ void keep_inside(RuleTransaction& rules, const Config& config, std::uint32_t add
   rules.end_rule();
 }
 
-constexpr std::uint16_t kDnsPort = 53;
-
 }  // namespace
 
 sys::Result<sys::Fd> hold_rules(const Config& config, std::uint32_t address, std::string_view id,
@@ -66,20 +64,6 @@ sys::Result<sys::Fd> hold_rules(const Config& config, std::uint32_t address, std
   keep_others_out(rules, config, address);
   if (config.internal) keep_inside(rules, config, address);
 
-  return rules.commit();
-}
-
-sys::Result<sys::Fd> redirect_dns(std::uint32_t address, std::uint16_t port) {
-  RuleTransaction rules("dinghy-resolver");
-  rules.table();
-  rules.chain("output", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST);
-  for (const std::uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP}) {
-    rules.begin_rule("output");
-    rules.match_address(kDestinationOffset, address);
-    rules.match_destination_port(protocol, kDnsPort);
-    rules.redirect(address, port);
-    rules.end_rule();
-  }
   return rules.commit();
 }
 

@@ -18,10 +18,6 @@ namespace net {
 sys::Result<sys::Fd> hold_rules(const Config& config, std::uint32_t address, std::string_view id,
                                 const std::vector<Port>& ports);
 
-// In the present network namespace, a container's: what its programs send to port 53 of `address` (of its loopback)
-// goes to `port` there, and the answers come from 53. Holds while the descriptor is open.
-sys::Result<sys::Fd> redirect_dns(std::uint32_t address, std::uint16_t port);
-
 // What concerns the ports alone, beside such rules that know of none.
 sys::Result<sys::Fd> hold_port_rules(std::uint32_t address, std::string_view id, const std::vector<Port>& ports);
 

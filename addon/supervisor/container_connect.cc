@@ -98,7 +98,7 @@ sys::Result<void> Container::connect(const sys::Json& request) {
   if (!outcome) {
     network.endpoints.pop_back();
     (void)network_.leave(endpoint.network, nullptr).ok();
-    (void)network_.update_resolver().ok();
+    (void)network_.update_services().ok();
     (void)hosts.remove(address, config_.spec.hostname).ok();
     restore_config(config_.bundle);
     return outcome;
@@ -140,7 +140,7 @@ sys::Result<void> Container::disconnect(const sys::Json& request) {
   const HostsFile hosts(config_.bundle);
   (void)hosts.remove(without_prefix(left.link.address), config_.spec.hostname).ok();
   (void)move_host(hosts, endpoints).ok();
-  (void)network_.update_resolver().ok();
+  (void)network_.update_services().ok();
   release_claims(left);
   note_networks();
   return {};

@@ -40,7 +40,7 @@ sys::Result<void> ContainerNetwork::connect() {
     if (find(endpoint.network) == connections_.end()) SYS_TRY(attach(endpoint, endpoint.link.default_route));
   }
   SYS_TRY(lead_ports());
-  if (is_first) SYS_TRY(update_resolver());
+  if (is_first) SYS_TRY(update_services());
   tells_names_ = true;
   for (Connection& connection : connections_) SYS_TRY(tell_names(connection));
   return {};
@@ -52,7 +52,7 @@ sys::Result<void> ContainerNetwork::join(const Endpoint& endpoint) {
   SYS_TRY(attach(endpoint, false));
   auto joined = lead_ports();
   if (joined && tells_names_) joined = tell_names(connections_.back());
-  if (joined) joined = update_resolver();
+  if (joined) joined = update_services();
   if (!joined) (void)leave(endpoint.network, nullptr).ok();
   return joined;
 }
@@ -72,8 +72,10 @@ sys::Result<void> ContainerNetwork::leave(const std::string& network, const Endp
   return {};
 }
 
-sys::Result<void> ContainerNetwork::update_resolver() {
-  return namespace_ ? resolver_.serve(namespace_.get(), config_.network) : sys::Result<void>();
+sys::Result<void> ContainerNetwork::update_services() {
+  if (!namespace_) return {};
+  SYS_TRY(resolver_.serve(namespace_.get(), config_.network));
+  return host_ports_.serve(namespace_.get(), config_.network);
 }
 
 std::list<ContainerNetwork::Connection>::iterator ContainerNetwork::find(const std::string& network) {
@@ -126,6 +128,7 @@ void ContainerNetwork::rest() {
 void ContainerNetwork::close() {
   ports_.close();
   resolver_.close();
+  host_ports_.close();
   rest();
   for (Connection& connection : connections_) {
     // A link that could not be removed goes with the namespace: the kernel deletes both ends of a veth pair.

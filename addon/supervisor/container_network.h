@@ -7,6 +7,7 @@
 
 #include "net/network.h"
 #include "supervisor/config.h"
+#include "supervisor/container_host_ports.h"
 #include "supervisor/container_resolver.h"
 #include "supervisor/loop.h"
 #include "supervisor/name_file.h"
@@ -18,7 +19,8 @@ namespace supervisor {
 
 class ContainerNetwork {
  public:
-  ContainerNetwork(Loop& loop, const Config& config) : config_(config), ports_(loop), resolver_(loop) {}
+  ContainerNetwork(Loop& loop, const Config& config)
+      : config_(config), ports_(loop), resolver_(loop), host_ports_(loop) {}
   ~ContainerNetwork() { close(); }
   ContainerNetwork(const ContainerNetwork&) = delete;
   ContainerNetwork& operator=(const ContainerNetwork&) = delete;
@@ -30,8 +32,8 @@ class ContainerNetwork {
   void adopt(sys::Fd network, jail::Spec& spec, std::string address = {});
   // A descriptor of it, the host's where it has that; -1 when there is none yet.
   int lend();
-  // The namespace is connected, the ports are forwarded, the container's names are told, and it has a resolver for the
-  // others'. May run while init sets up its mounts.
+  // The namespace is connected, the ports are forwarded, the container's names are told, it has a resolver for the
+  // others', and reaches the ports of the host that it was given. May run while init sets up its mounts.
   sys::Result<void> connect();
   // One more network, which the configuration has already: at once where the namespace is there, else by the next
   // connect(). After a failure it is not.
@@ -39,8 +41,9 @@ class ContainerNetwork {
   // That network no more, and what has no other way leaves by `heir`'s, if one is given. Nothing to do where it is not
   // connected. After a failure it still is.
   sys::Result<void> leave(const std::string& network, const Endpoint* heir);
-  // Its resolver knows the names of the networks that the configuration has now.
-  sys::Result<void> update_resolver();
+  // Its resolver knows the names of the networks that the configuration has now, and the host's ports are reached by
+  // their gateways.
+  sys::Result<void> update_services();
   // The container is called otherwise: where its names are told, the new ones are.
   sys::Result<void> rename();
   // Nothing runs: its names are not told any more, the rest stays.
@@ -48,7 +51,9 @@ class ContainerNetwork {
   // Everything is undone. Idempotent.
   void close();
 
-  [[nodiscard]] bool is_child(pid_t pid) const { return ports_.is_child(pid) || resolver_.is_child(pid); }
+  [[nodiscard]] bool is_child(pid_t pid) const {
+    return ports_.is_child(pid) || resolver_.is_child(pid) || host_ports_.is_child(pid);
+  }
   // The ports as they are bound; none while they lead nowhere.
   [[nodiscard]] std::vector<net::Port> ports() const { return ports_.open(); }
   // Where it is reached, and the ports lead to, without its prefix length; empty when there is none.
@@ -76,6 +81,7 @@ class ContainerNetwork {
   bool tells_names_ = false;
   PublishedPorts ports_;
   ContainerResolver resolver_;
+  ContainerHostPorts host_ports_;
 };
 
 }  // namespace supervisor

@@ -1,20 +1,10 @@
 #include "supervisor/container_resolver.h"
 
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/wait.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <utility>
-
-#include "supervisor/clock.h"
 
 namespace supervisor {
 namespace {
-
-// Between two starts: what dies as soon as it runs shall not keep the machine busy.
-constexpr int64_t kRestMs = 1000;
 
 net::ResolverConfig config_of(const NetworkConfig& network) {
   net::ResolverConfig config;
@@ -46,46 +36,11 @@ sys::Result<void> ContainerResolver::serve(int netns, const NetworkConfig& netwo
     if (!opened) return opened.take_failure();
     sockets_ = std::move(*opened);
   }
-  config_ = config_of(network);
-  end();
-  return start();
-}
-
-sys::Result<void> ContainerResolver::start() {
-  auto started = net::start_resolver(*sockets_, config_);
-  if (!started) return started.take_failure();
-  helper_ = std::move(*started);
-  started_ms_ = monotonic_ms();
-  // It says nothing: whatever comes is its end.
-  return loop_.watch(helper_.control.get(), EPOLLIN, [this](uint32_t) { start_again(); });
-}
-
-// Questions that come meanwhile wait in the sockets.
-void ContainerResolver::start_again() {
-  end();
-  const int64_t rest = std::max<int64_t>(started_ms_ + kRestMs - monotonic_ms(), 0);
-  again_ = loop_.after(rest, [this] {
-    again_ = 0;
-    if (!start()) {
-      started_ms_ = monotonic_ms();
-      start_again();
-    }
-  });
-}
-
-void ContainerResolver::end() {
-  loop_.cancel(again_);
-  if (helper_.control) loop_.forget(helper_.control.get());
-  helper_.control.reset();
-  if (helper_.pid < 0) return;
-  kill(helper_.pid, SIGKILL);
-  while (waitpid(helper_.pid, nullptr, __WALL) < 0 && errno == EINTR) {
-  }
-  helper_.pid = -1;
+  return helper_.run([this, config = config_of(network)] { return net::start_resolver(*sockets_, config); });
 }
 
 void ContainerResolver::close() {
-  end();
+  helper_.end();
   sockets_.reset();
 }
 

@@ -24,6 +24,21 @@ net::Port parse_port(sys::JsonReader& reader, const sys::Json& entry) {
   return port;
 }
 
+std::vector<uint16_t> parse_host_ports(sys::JsonReader& reader, const sys::Json* network) {
+  std::vector<uint16_t> ports;
+  const sys::Json* list = reader.array(network, "hostPorts");
+  if (list == nullptr) return ports;
+  for (const sys::Json& entry : list->GetArray()) {
+    const unsigned number = entry.IsUint() ? entry.GetUint() : 0;
+    if (number < 1 || number > 65535) {
+      reader.fail("dinghy.network.hostPorts must be ports");
+      break;
+    }
+    ports.push_back(static_cast<uint16_t>(number));
+  }
+  return ports;
+}
+
 }  // namespace
 
 bool has_resolver(const NetworkConfig& network) {
@@ -75,6 +90,7 @@ NetworkConfig parse_network(sys::JsonReader& reader, const sys::Json* section) {
   }
   config.dns = reader.texts(network, "dns");
   config.resolver = reader.flag(network, "resolver");
+  config.host_ports = parse_host_ports(reader, network);
   if (const sys::Json* ports = reader.array(network, "ports")) {
     for (const sys::Json& entry : ports->GetArray()) config.ports.push_back(parse_port(reader, entry));
   }

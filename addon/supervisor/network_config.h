@@ -1,6 +1,7 @@
 // The network of a container, as config.json has it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,9 @@ struct NetworkConfig {
   std::vector<std::string> dns;     // of kBridge: servers to ask instead of the host's
   bool resolver = false;            // of kBridge: its resolv.conf names one, though no network of it has names any more
   std::vector<net::Port> ports;     // of kBridge
-  std::string lender;               // of kContainer: the id of the container whose network it has,
-  std::string lender_socket;        // and where its supervisor listens
+  std::vector<uint16_t> host_ports;  // of kBridge: of the host's loopback, which the container reaches
+  std::string lender;                // of kContainer: the id of the container whose network it has,
+  std::string lender_socket;         // and where its supervisor listens
 };
 
 // Whether the container has a resolver of its own, which its resolv.conf names.

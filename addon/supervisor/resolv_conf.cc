@@ -1,6 +1,6 @@
 #include "supervisor/resolv_conf.h"
 
-#include "net/resolver.h"
+#include "net/inside.h"
 #include "supervisor/mounted_file.h"
 
 namespace supervisor {
@@ -14,7 +14,7 @@ bool is_entry(std::string_view line, std::string_view keyword) {
 }  // namespace
 
 std::string asking_resolver(std::string_view text) {
-  std::string asking = std::string("nameserver ") + net::kResolverAddress + "\n";
+  std::string asking = std::string("nameserver ") + net::kInsideAddress + "\n";
   bool has_dots = false;
   for_each_line(text, [&](std::string_view line, bool) {
     if (is_entry(line, "nameserver")) return;

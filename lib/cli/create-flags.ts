@@ -43,6 +43,7 @@ export interface CreateFlags extends LimitFlags, IoFlags {
   /** False by `--no-healthcheck`. */
   healthcheck?: boolean;
   hostname?: string;
+  hostPort?: string[];
   init?: boolean;
   interactive?: boolean;
   ipc?: string;
@@ -106,6 +107,7 @@ export function declareCreateFlags(command: Command): Command {
     .option('--health-timeout <duration>', 'time one check may take')
     .option('--no-healthcheck', "switch the image's health check off")
     .option('-h, --hostname <name>', 'host name')
+    .option('--host-port <port>', "a port of the host's 127.0.0.1 that it reaches at host.dinghy.internal", collect)
     .option('--init', 'run a small init that forwards signals and reaps')
     .option('-i, --interactive', 'keep stdin open')
     .option('--ipc <mode>', 'IPC namespace')
@@ -169,6 +171,7 @@ export function createOptions(
     user: flags.user,
     groupAdd: flags.groupAdd,
     hostname: flags.hostname,
+    hostPorts: flags.hostPort?.map((port) => number(port, '--host-port') ?? 0),
     openStdin: flags.interactive,
     tty: flags.tty,
     ports: flags.publish?.map(portOption),

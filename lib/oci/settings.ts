@@ -25,6 +25,7 @@ export interface ContainerSettings {
   /** Undefined: the host's. */
   dnsOptions?: string[];
   extraHosts: Record<string, string>;
+  hostPorts: number[];
   memoryBytes?: number;
   memoryReservationBytes?: number;
   memorySwapBytes?: number;

@@ -183,6 +183,8 @@ export interface BridgeSection {
   /** Its resolv.conf names the resolver, though no network of it has names any more. */
   resolver?: boolean;
   ports: { hostAddress: string; hostPort: number; containerPort: number; protocol: 'tcp' | 'udp' }[];
+  /** TCP ports of the host's 127.0.0.1 that the container reaches at each gateway. */
+  hostPorts?: number[];
 }
 
 /** A container's place on one network. */

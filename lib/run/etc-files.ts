@@ -45,16 +45,19 @@ export function makeHosts(settings: ContainerSettings, hostname: string, network
   ];
   const gateway = gatewayOf(network);
   if (network.mode === 'bridge') {
-    lines.push(`${gateway}\thost.dinghy.internal host.docker.internal`);
+    lines.push(`${gateway}\t${hostNames}`);
     lines.push(...network.endpoints.map(({ address }) => `${address.replace(/\/.*$/, '')}\t${hostname}`));
   } else {
     lines.push(`127.0.1.1\t${hostname}`);
+    if (network.mode === 'host') lines.push(`127.0.0.1\t${hostNames}`);
   }
   for (const [name, address] of Object.entries(settings.extraHosts)) {
     lines.push(`${address === 'host-gateway' ? gateway : address}\t${name}`);
   }
   return `${lines.join('\n')}\n`;
 }
+
+const hostNames = 'host.dinghy.internal host.docker.internal';
 
 /** Where the host is reached: by way of the default route, if there is one. */
 function gatewayOf(network: NetworkSection): string {

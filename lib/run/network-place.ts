@@ -56,8 +56,15 @@ export function reserveNetwork(
     if (published.length > 0 && endpoints.every(({ internal }) => internal)) {
       throw invalidOption('ports', network.networks[0]?.network, 'need a network that is not internal');
     }
-    const { dns } = settings;
-    return { section: { mode: 'bridge', endpoints, ...(dns.length > 0 ? { dns } : {}), ports: published }, undo };
+    const { dns, hostPorts } = settings;
+    const section: NetworkSection = {
+      mode: 'bridge',
+      endpoints,
+      ...(dns.length > 0 ? { dns } : {}),
+      ports: published,
+      ...(hostPorts.length > 0 ? { hostPorts } : {}),
+    };
+    return { section, undo };
   } catch (error) {
     undo();
     throw error;

@@ -141,6 +141,7 @@ export interface ContainerOptions {
   dnsOptions?: string[];
   /** `{'db.local': '10.0.0.7'}`; `'host-gateway'` stands for the host. */
   extraHosts?: Record<string, string>;
+  /** TCP ports of the host's own 127.0.0.1 that the container reaches at `host.dinghy.internal`. */
   hostPorts?: number[];
   publishAll?: boolean;
   volumesFrom?: string[];

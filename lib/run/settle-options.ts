@@ -24,6 +24,7 @@ import { notImplemented } from '../util/not-implemented';
 import { parseSize } from '../util/size';
 import { settleDns } from './dns-options';
 import { settleHealthcheck } from './healthcheck-option';
+import { settleHostPorts } from './host-ports-option';
 import { settleIo } from './io-option';
 import { checkSwap, settleLimits } from './limit-options';
 import { settleMounts, settleVolumesFrom } from './mount-options';
@@ -84,6 +85,7 @@ export function settleOptions(options: PlainObject): ContainerSettings {
     network: settleNetwork(options['network'], options['aliases']),
     ...settleDns(options),
     extraHosts: given('extraHosts', settleExtraHosts) ?? {},
+    hostPorts: given('hostPorts', settleHostPorts) ?? [],
     ...settleLimits(options),
     io: given('io', settleIo),
     oomScoreAdj: given('oomScoreAdj', (option, value) => checkInteger(option, value, -1000, 1000)),
@@ -112,17 +114,7 @@ export function settleOptions(options: PlainObject): ContainerSettings {
 }
 
 // What the contract names and a later version brings. Better no container than one that lacks what was asked for.
-const unbuilt: Readonly<Record<string, string>> = {
-  hostPorts: "listen on the bridge's address, or use network 'host'",
-};
-
-function refuseUnbuilt(options: PlainObject): void {
-  for (const [name, instead] of Object.entries(unbuilt)) {
-    if (options[name] !== undefined) {
-      throw notImplemented(`option ${name}`, instead);
-    }
-  }
-  const { pid, ipc } = options;
+function refuseUnbuilt({ pid, ipc }: PlainObject): void {
   if (pid !== undefined) {
     throw notImplemented('option pid', 'every container has a pid namespace of its own');
   }
@@ -138,7 +130,7 @@ function reader(options: PlainObject): <T>(name: string, check: Check<T>) => T |
 }
 
 function checkTogether(settings: ContainerSettings): void {
-  const { network, ports, publishAll, memoryBytes, memorySwapBytes, autoRemove, restart } = settings;
+  const { network, ports, publishAll, hostPorts, memoryBytes, memorySwapBytes, autoRemove, restart } = settings;
   if (autoRemove && restart) {
     throw invalidOption(
       'restart',
@@ -152,15 +144,19 @@ function checkTogether(settings: ContainerSettings): void {
   if (network.mode !== 'bridge' && (ports.length > 0 || publishAll)) {
     throw invalidOption('ports', network.mode, 'only a network that is not `host` or `none` publishes ports');
   }
+  if (network.mode === 'none' && hostPorts.length > 0) {
+    throw invalidOption('hostPorts', network.mode, 'only a container that has a network reaches the host');
+  }
   checkSwap(memoryBytes, memorySwapBytes);
 }
 
 /** As in Docker. What is part of the network is decided by whose network it is. */
 function checkShared(settings: ContainerSettings): void {
-  const { ports, publishAll, hostname, dns, dnsSearch, dnsOptions, extraHosts, sysctls } = settings;
+  const { ports, publishAll, hostPorts, hostname, dns, dnsSearch, dnsOptions, extraHosts, sysctls } = settings;
   const given: Readonly<Record<string, unknown>> = {
     ports: ports.length > 0 || undefined,
     publishAll: publishAll || undefined,
+    hostPorts: hostPorts.length > 0 ? hostPorts : undefined,
     hostname,
     dns: dns.length > 0 ? dns : undefined,
     dnsSearch,

@@ -34,6 +34,13 @@ test('on several networks the host name has each address, and the host is where 
   expect(makeHosts(settleOptions({}), 'boat', { ...bridge, endpoints: [inner] })).toContain('10.8.0.1\thost.dinghy');
 });
 
+test("in the host's network the host is where the container is; without a network there is none", () => {
+  expect(makeHosts(settleOptions({ network: 'host' }), 'boat', { mode: 'host' })).toContain(
+    '127.0.0.1\thost.dinghy.internal host.docker.internal\n',
+  );
+  expect(makeHosts(settleOptions({ network: 'none' }), 'boat', { mode: 'none' })).not.toContain('internal');
+});
+
 test('the host name is the short id, unless given', () => {
   const id = '0123456789abcdef'.repeat(4);
   expect(containerHostname(id, settleOptions({}))).toBe('0123456789ab');

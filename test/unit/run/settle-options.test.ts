@@ -73,6 +73,10 @@ test.each([
   ['dnsSearch', ['a b']],
   ['dnsSearch', ['.', 'example.com']],
   ['dnsOptions', ['ndots:1\nnameserver 192.0.2.1']],
+  ['hostPorts', 3000],
+  ['hostPorts', [0]],
+  ['hostPorts', ['3000']],
+  ['hostPorts', Array.from({ length: 65 }, (_unused, index) => 3000 + index)],
   ['extraHosts', { 'a\nb': '1.2.3.4' }],
   ['extraHosts', { a: '1.2.3.4\n5.6.7.8 bank' }],
   ['memory', '1m'],
@@ -108,13 +112,20 @@ test.each([
 });
 
 test.each([
-  ['hostPorts', [3000]],
   ['pid', 'host'],
   ['ipc', 'host'],
 ])('says that %s is not there yet, and what to do instead', (option, value) => {
   const { code, message } = refusal({ [option]: value });
   expect(code).toBe('ERR_NOT_IMPLEMENTED');
   expect(message).toMatch(new RegExp(`option ${option}.*: .{10}`));
+});
+
+test('ports of the host need a network, and are counted once', () => {
+  expect(settleOptions({ hostPorts: [3000, 8080, 3000] }).hostPorts).toEqual([3000, 8080]);
+  expect(refusal({ hostPorts: [3000], network: 'none' })).toMatchObject({
+    code: 'ERR_INVALID_OPTION',
+    message: expect.stringContaining('hostPorts') as string,
+  });
 });
 
 test.each([
@@ -271,7 +282,15 @@ test('devices in all their forms', () => {
 
 test('ports are only published from the bridge', () => {
   for (const [option, value] of Object.entries({
-    ...{ ports: [80], publishAll: true, hostname: 'a', dns: ['10.0.0.1'], dnsSearch: ['.'], dnsOptions: ['ndots:1'] },
+    ...{
+      ports: [80],
+      publishAll: true,
+      hostPorts: [80],
+      hostname: 'a',
+      dns: ['10.0.0.1'],
+      dnsSearch: ['.'],
+      dnsOptions: ['ndots:1'],
+    },
     ...{ aliases: ['web'], extraHosts: { a: '10.0.0.1' }, sysctls: { 'net.ipv4.ip_forward': '1' } },
   })) {
     const { code, message } = refusal({ network: 'container:web', [option]: value });
