@@ -32,6 +32,9 @@ class DnsRelay {
   // there are too many.
   bool ask(std::string_view message, const dns::Query& query, Transport transport, Reply reply);
 
+  // No question is on its way.
+  [[nodiscard]] bool is_idle() const { return questions_.empty(); }
+
   // After each turn of the loop: goes on to the next server where one is late, and frees what is over. Returns for how
   // long the loop may wait (-1: for ever).
   int settle();

@@ -38,6 +38,12 @@ sys::Result<void> DnsService::serve(sys::Fd udp, sys::Fd tcp) {
   return loop_.watch(acceptor_.fd.get(), EPOLLIN, acceptor_);
 }
 
+void DnsService::finish() {
+  is_finishing_ = true;
+  loop_.change(datagrams_.fd.get(), 0, datagrams_);
+  pause_accepting(true);
+}
+
 bool DnsService::handle(std::string_view message, DnsRelay::Transport transport, const Reply& reply) {
   const dns::Parsed parsed = dns::parse_query(message);
   if (parsed.verdict == dns::Verdict::kDrop) return false;
@@ -66,6 +72,7 @@ bool DnsService::handle(std::string_view message, DnsRelay::Transport transport,
 }
 
 void DnsService::Datagrams::ready(std::uint32_t) {
+  if (service->is_finishing_) return;
   for (int i = 0; i < kDatagramsInARow; i++) {
     Endpoint client;
     client.size = sizeof client.storage;
@@ -81,7 +88,9 @@ void DnsService::Datagrams::ready(std::uint32_t) {
   }
 }
 
-void DnsService::Acceptor::ready(std::uint32_t) { service->accept_some(); }
+void DnsService::Acceptor::ready(std::uint32_t) {
+  if (!service->is_finishing_) service->accept_some();
+}
 
 void DnsService::accept_some() {
   while (clients_.size() < kMaxClients) {
@@ -138,7 +147,7 @@ std::optional<std::size_t> DnsService::Client::whole_question() {
 }
 
 bool DnsService::Client::is_ready() {
-  const bool has_room = pending < kMaxPending && out.size() < kMaxUnread;
+  const bool has_room = pending < kMaxPending && out.size() < kMaxUnread && !service->is_finishing_;
   return !is_over && has_room && whole_question().has_value();
 }
 
@@ -171,11 +180,12 @@ void DnsService::Client::go_on(EventLoop& loop, std::int64_t now) {
   take_questions();
   const bool has_nothing_left = pending == 0 && out.empty() && !is_ready();
   if (pending == 0 && now - used_at_ms > kIdleMs) is_over = true;
-  if (at_end && has_nothing_left) is_over = true;
+  if ((at_end || service->is_finishing_) && has_nothing_left) is_over = true;
   if (is_over) return;
   std::uint32_t events = out.empty() ? 0U : EPOLLOUT;
   // Who has asked enough, or does not read, is not read from either.
-  if (!at_end && pending < kMaxPending && out.size() < kMaxUnread) events |= EPOLLIN;
+  const bool may_ask = !at_end && !service->is_finishing_;
+  if (may_ask && pending < kMaxPending && out.size() < kMaxUnread) events |= EPOLLIN;
   if (events != std::exchange(watched, events)) loop.change(fd.get(), events, *this);
 }
 
@@ -183,7 +193,7 @@ int DnsService::settle() {
   const std::int64_t now = now_ms();
   for (auto& [number, client] : clients_) client.go_on(loop_, now);
   std::erase_if(clients_, [](const auto& client) { return client.second.is_over; });
-  if (clients_.size() < kMaxClients) pause_accepting(false);
+  if (clients_.size() < kMaxClients && !is_finishing_) pause_accepting(false);
   const int wait = relay_ ? relay_->settle() : -1;
   if (clients_.empty()) return wait;
   // An answer has made room for a question that has come already.

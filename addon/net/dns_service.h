@@ -26,6 +26,11 @@ class DnsService {
   // Questions that come by these sockets are answered; both are non-blocking, `tcp` listens.
   sys::Result<void> serve(sys::Fd udp, sys::Fd tcp);
 
+  // No more questions are taken; those that were are still answered. Another process may have the sockets now.
+  void finish();
+  // After finish(): there is nothing left to do.
+  [[nodiscard]] bool is_idle() const { return clients_.empty() && (!relay_ || relay_->is_idle()); }
+
   // After each turn of the loop. Returns for how long the loop may wait (-1: for ever).
   int settle();
 
@@ -73,6 +78,7 @@ class DnsService {
   Datagrams datagrams_;
   Acceptor acceptor_;
   bool is_paused_ = false;
+  bool is_finishing_ = false;
   std::map<std::uint64_t, Client> clients_;
   std::uint64_t next_number_ = 0;
 };

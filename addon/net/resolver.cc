@@ -25,6 +25,7 @@ constexpr std::uint16_t kDnsPort = 53;
 constexpr std::uint16_t kInsidePort = 64053;
 constexpr std::size_t kOtherDescriptors = 128;  // clients over TCP, folders, and what else is open
 constexpr std::size_t kMaxQuestions = 512;      // on their way at a time
+constexpr std::int64_t kLastAnswersMs = 5000;   // the relay needs no longer
 
 std::size_t question_limit() {
   rlimit limit{};
@@ -53,6 +54,18 @@ DnsServers servers_of(const ResolverConfig& config) {
   return DnsServers(std::move(servers));
 }
 
+// What was asked before its successor came is answered by the one that was asked.
+void give_last_answers(EventLoop& loop, DnsService& service) {
+  sys::Fd(kControl).reset();  // its end would be told in every turn
+  service.finish();
+  const std::int64_t end = now_ms() + kLastAnswersMs;
+  int wait = service.settle();
+  while (!service.is_idle() && now_ms() < end) {
+    if (!loop.turn(wait)) return;
+    wait = service.settle();
+  }
+}
+
 // The body of the helper: the sockets and then the folders are kFirstKept and the following.
 int serve(const ResolverConfig& config) {
   auto loop = EventLoop::create();
@@ -73,6 +86,7 @@ int serve(const ResolverConfig& config) {
   while (!over.is_over) {
     if (!loop->turn(service.settle())) return kExitSetup;
   }
+  give_last_answers(*loop, service);
   return 0;
 }
 

@@ -41,7 +41,8 @@ struct ResolverConfig {
 };
 
 // A helper process serves the sockets. It keeps no privilege, so what it reads must be readable for everybody: the
-// folders, which it is given open, with the files in them, and resolv.conf. The caller reaps the pid.
+// folders, which it is given open, with the files in them, and resolv.conf. When its control is closed it takes no more
+// questions, and ends within 5 s, when those that it has are answered. The caller reaps the pid.
 sys::Result<Helper> start_resolver(const ResolverSockets& sockets, const ResolverConfig& config);
 
 }  // namespace net

@@ -20,7 +20,10 @@ constexpr int64_t kRestMs = 1000;
 }  // namespace
 
 sys::Result<void> LastingHelper::run(Start start) {
-  end();
+  loop_.cancel(again_);
+  // Nobody's child now: reaped as an orphan is.
+  if (helper_.control) loop_.forget(helper_.control.get());
+  const net::Helper before = std::exchange(helper_, {});
   start_ = std::move(start);
   return this->start();
 }

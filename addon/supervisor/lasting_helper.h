@@ -21,7 +21,8 @@ class LastingHelper {
   LastingHelper(const LastingHelper&) = delete;
   LastingHelper& operator=(const LastingHelper&) = delete;
 
-  // What `start` makes runs, and nothing else that was started here; `start` is kept for its successors.
+  // What `start` makes runs, and `start` is kept for its successors. Who ran before is told to end, after the new one
+  // has begun, and not waited for: it may have something to finish.
   sys::Result<void> run(Start start);
   // It has ended, for good. Idempotent.
   void end();

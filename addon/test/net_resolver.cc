@@ -12,6 +12,7 @@
 #include <fstream>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "dns_support.h"
 #include "net_support.h"
@@ -26,6 +27,7 @@ using net::dns::rcode_of;
 namespace {
 
 constexpr std::uint16_t kMx = 15;
+constexpr useconds_t kSlowUs = 500'000;
 
 std::string framed_by_length(const std::string& message) {
   std::string framed;
@@ -100,6 +102,7 @@ class Upstream {
     const auto parsed = net::dns::parse_query(message);
     const std::string label = parsed.query.name.substr(0, parsed.query.name.find('.'));
     if (label == "silent") return {};
+    if (label == "slow") usleep(kSlowUs);
     if (label == "fails") return net::dns::Answer(parsed.query, Rcode::kServerFailure).finish(512);
     if (label == "refuses") return net::dns::error_answer(message, Rcode::kRefused);
     net::dns::Answer answer(parsed.query, label == "nobody" ? Rcode::kNoName : Rcode::kNone);
@@ -181,6 +184,15 @@ class Resolved {
     int status = 0;
     CHECK(waitpid(helper_.pid, &status, 0) == helper_.pid);
     CHECK(status == 0);
+    for (const pid_t pid : retired_) CHECK(waitpid(pid, nullptr, 0) == pid);
+    retired_.clear();
+  }
+  // Another one has taken the sockets over, before this one was told to end.
+  void succeed(const net::ResolverConfig& config) {
+    net::Helper before = std::exchange(helper_, {});
+    start(config);
+    before.control.reset();
+    retired_.push_back(before.pid);
   }
   [[nodiscard]] int inside() const { return inside_.get(); }
   [[nodiscard]] pid_t pid() const { return helper_.pid; }
@@ -215,6 +227,7 @@ class Resolved {
   sys::Fd inside_;
   net::ResolverSockets sockets_;
   net::Helper helper_;
+  std::vector<pid_t> retired_;
 };
 
 using Texts = std::vector<std::string>;
@@ -523,4 +536,28 @@ TEST_CASE("the helper has no privilege, and another one can take over its socket
   container.start(config_of({&one, &two}));
   CHECK(container.addresses("web") == Texts{"10.91.0.2"});
   CHECK(container.addresses("db") == Texts{"10.92.0.2"});
+}
+
+TEST_CASE("what was asked before another one took over is still answered, by datagram and by stream") {
+  const HostNamespace host;
+  Names names;
+  names.add("10.91.0.2", "web\n");
+  const Upstream upstream("127.0.0.53");
+  Resolved container(config_of({&names}, {"127.0.0.53"}));
+  const std::string slow = query("slow.example.com", kA);
+  const sys::Fd datagram = container.client(SOCK_DGRAM);
+  check_or_abort(send(datagram.get(), slow.data(), slow.size(), 0) > 0);
+  const sys::Fd stream = container.client(SOCK_STREAM);
+  const std::string framed = framed_by_length(query("web", kA)) + framed_by_length(slow);
+  check_or_abort(send(stream.get(), framed.data(), framed.size(), 0) > 0);
+  // The first answer on the stream: all that was sent has been read.
+  char buffer[512];
+  const ssize_t first = recv(stream.get(), buffer, sizeof buffer, 0);
+  CHECK((first > 2 && addresses_in({buffer + 2, static_cast<std::size_t>(first - 2)}) == Texts{"10.91.0.2"}));
+  container.succeed(config_of({&names}, {"127.0.0.53"}));
+  CHECK(container.addresses("web") == Texts{"10.91.0.2"});
+  const ssize_t size = recv(datagram.get(), buffer, sizeof buffer, 0);
+  CHECK((size > 0 && addresses_in({buffer, static_cast<std::size_t>(size)}) == Texts{"192.0.2.1"}));
+  const std::string rest = read_all(stream.get());
+  CHECK((rest.size() > 2 && addresses_in(rest.substr(2)) == Texts{"192.0.2.1"}));
 }
