@@ -37,7 +37,7 @@ export interface CommitOptions {
   author?: string;
   /** Stands in the history. */
   message?: string;
-  /** Default true: a running container stands still for a moment, of which the image is. */
+  /** Whether a running container stands still for the moment of which the image is. Default: yes, where the host can do that. */
   pause?: boolean;
   signal?: AbortSignal;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,7 +51,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool wants_state = false;
   bool wants_log = false;
   bool sends_stdin = false;
-  bool writes = false;  // into the container's files, for as long as it is open
+  bool writes = false;           // into the container's files, or reads them as they are, for as long as it is open
+  std::optional<int> suspended;  // the run of the container that stands still for it
 
  private:
   void on_event(uint32_t events);

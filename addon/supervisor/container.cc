@@ -347,13 +347,7 @@ sys::Result<void> Container::resize(uint16_t columns, uint16_t rows) {
 sys::Result<void> Container::pause() {
   if (state_.status == Status::kPaused) return sys::error("pause", "the container is paused already", EBUSY);
   if (state_.status != Status::kRunning) return sys::error("pause", "the container is not running", ESRCH);
-  if (cgroup_.empty()) return sys::error("pause", "there is no cgroup on this host to freeze it with", ENOTSUP);
-  health_.pause();
-  auto frozen = cgroup_.freeze();
-  if (!frozen) {
-    health_.unpause();
-    return frozen;
-  }
+  SYS_TRY(stand_still());
   state_.status = Status::kPaused;
   publish();
   journal_.note("pause");
@@ -362,11 +356,44 @@ sys::Result<void> Container::pause() {
 
 sys::Result<void> Container::unpause() {
   if (state_.status != Status::kPaused) return sys::error("unpause", "the container is not paused", EINVAL);
-  SYS_TRY(cgroup_.thaw());
-  health_.unpause();
   state_.status = Status::kRunning;
+  auto goes_on = go_on();
+  if (!goes_on) {
+    state_.status = Status::kPaused;
+    return goes_on;
+  }
   publish();
   journal_.note("unpause");
+  return {};
+}
+
+sys::Result<int> Container::suspend() {
+  if (phase_ != Phase::kRunning) return sys::error("suspend", "the container is not running", ESRCH);
+  SYS_TRY(stand_still());
+  suspensions_++;
+  return state_.runs;
+}
+
+sys::Result<void> Container::resume(int run) {
+  if (phase_ != Phase::kRunning || run != state_.runs || suspensions_ == 0) return {};
+  suspensions_--;
+  return go_on();
+}
+
+sys::Result<void> Container::stand_still() {
+  if (cgroup_.empty()) return sys::error("pause", "there is no cgroup on this host to freeze it with", ENOTSUP);
+  if (stands_still()) return {};
+  health_.pause();
+  auto frozen = cgroup_.freeze();
+  if (!frozen) health_.unpause();
+  return frozen;
+}
+
+// Unless somebody else wants it to stand still.
+sys::Result<void> Container::go_on() {
+  if (stands_still()) return {};
+  SYS_TRY(cgroup_.thaw());
+  health_.unpause();
   return {};
 }
 
@@ -418,6 +445,7 @@ void Container::end_process() {
   init_ = {};
   stdio_.discard();
   network_.rest();
+  suspensions_ = 0;
   // Without a pid namespace of its own, and with processes that exec put there, somebody may be left.
   // They are gone when its end is told.
   if (cgroup_.populated()) {

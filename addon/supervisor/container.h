@@ -69,6 +69,11 @@ class Container {
   sys::Result<int> lend_network();
   sys::Result<void> pause();
   sys::Result<void> unpause();
+  // While it runs, its processes stand still until as many resume() have followed, of this run: whoever looks at its
+  // files for a moment; it is not paused to anybody. Returns the run; ENOTSUP where this host has no way to do it.
+  sys::Result<int> suspend();
+  // Nothing when that run is over.
+  sys::Result<void> resume(int run);
   // Its config.json and container.json are those in the folder `draft`, and of its names on disk it is `to` that goes
   // with it, not `from`.
   sys::Result<void> rename(const std::string& draft, const std::string& from, const std::string& to,
@@ -113,6 +118,9 @@ class Container {
   void signal_init(int number);
   void on_health();
   bool count_oom_kills();
+  [[nodiscard]] bool stands_still() const { return state_.status == Status::kPaused || suspensions_ > 0; }
+  sys::Result<void> stand_still();
+  sys::Result<void> go_on();
   void end_policy(By by);
   void stop_waiting();
   void settle();
@@ -147,6 +155,7 @@ class Container {
   Loop::Timer lost_timer_ = 0;
   uint64_t lost_before_ = 0;  // in the log of earlier supervisors
   HealthMonitor health_;
+  int suspensions_ = 0;  // of this run
   bool killed_by_us_ = false;
   bool stopping_ = false;  // stop() was asked for, and has not ended it yet
 };

@@ -28,4 +28,12 @@ enum class Wanted { kRunning, kFiles, kWriting };
 // error.
 sys::Result<JoinTarget> ask_for_target(const std::string& socket, Wanted wanted = Wanted::kRunning);
 
+// With the `connection` of kWriting: the container stands still from now on, and is not started if it doesn't run.
+// Returns whether it runs. Ends with resume_container(), or with the connection, whoever closes it. ENOTSUP, or ENOSYS
+// of a supervisor of an older version: it can't stand still.
+sys::Result<bool> suspend_container(int connection);
+
+// It goes on, and may be started.
+sys::Result<void> resume_container(int connection);
+
 }  // namespace supervisor

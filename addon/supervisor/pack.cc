@@ -15,10 +15,12 @@
 #include "supervisor/handshake.h"
 #include "supervisor/json_text.h"
 #include "supervisor/modes.h"
+#include "supervisor/moment.h"
 #include "supervisor/pack_root.h"
 #include "supervisor/process.h"
 #include "supervisor/worker.h"
 #include "sys/bytes.h"
+#include "sys/small_file.h"
 
 namespace supervisor {
 namespace {
@@ -36,6 +38,8 @@ struct Wish {
   std::string as;    // what it is called in the archive
   bool follow = false;
   std::string frozen;  // the frozen layer that is wanted, instead of the upper folder
+  bool pause = false;  // the upper folder is wanted as it is at one moment
+  std::string copy;    // an empty folder for a copy of it; without one a container stands still while it is read
 };
 
 sys::Result<Wish> parse_wish(const Request& request) {
@@ -49,6 +53,8 @@ sys::Result<Wish> parse_wish(const Request& request) {
   wish.as = reader.text(&request.document, "as");
   wish.follow = reader.flag(&request.document, "follow");
   wish.frozen = reader.text(&request.document, "frozen");
+  wish.pause = reader.flag(&request.document, "pause");
+  wish.copy = reader.text(&request.document, "copy");
   SYS_TRY(reader.done());
   return wish;
 }
@@ -182,6 +188,40 @@ sys::Result<OwnLayer> find_own_layer(const ContainerLayers& layers, const std::s
   return own;
 }
 
+// What is read, and what is told of it afterwards.
+struct Source {
+  int folder = -1;
+  sys::Fd copy;
+  Moment moment;
+};
+
+// Opens what can't be opened any more once the process is confined, and is so from then on.
+sys::Result<Source> begin_layer(const Wish& wish, const ContainerLayers& layers, int folder) {
+  Source source;
+  source.folder = folder;
+  if (!wish.pause || !wish.frozen.empty() || !layers.running) {
+    SYS_TRY(begin_reading(folder, true, layer::kToCompare));
+    return source;
+  }
+  if (wish.copy.empty()) {
+    SYS_TRY(begin_reading(folder, true, layer::kToCompare));
+    auto running = suspend_container(layers.connection.get());
+    if (!running) return running.take_failure();
+    return source;
+  }
+  auto copy = sys::open(AT_FDCWD, wish.copy.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!copy) return copy.take_failure();
+  auto proc = sys::open(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
+  if (!proc) return proc.take_failure();
+  SYS_TRY(begin_reading(folder, true, layer::kToReplicate));
+  auto moment = copy_moment(layers, proc->get(), copy->get());
+  if (!moment) return moment.take_failure();
+  source.moment = *moment;
+  source.copy = std::move(*copy);
+  source.folder = source.copy.get();
+  return source;
+}
+
 // What the container wrote into its upper folder, or before that was frozen, as the layer that it is.
 sys::Result<std::string> pack_layer(const Wish& wish) {
   const Wanted wanted = wish.frozen.empty() ? Wanted::kWriting : Wanted::kFiles;
@@ -189,18 +229,21 @@ sys::Result<std::string> pack_layer(const Wish& wish) {
   if (!layers) return layers.take_failure();
   auto own = find_own_layer(*layers, wish.frozen);
   if (!own) return own.take_failure();
-  SYS_TRY(begin_reading(own->folder->get(), true, layer::kToCompare));
+  auto source = begin_layer(wish, *layers, own->folder->get());
+  if (!source) return source.take_failure();
+  yield_to_program();
   layer::Output output(kOutputFd);
   SYS_TRY(output.start());
   const layer::LayerForm form(own->below);
   layer::PackOptions options;
   options.layer = &form;
-  auto report = layer::pack(own->folder->get(), output, options);
+  auto report = layer::pack(source->folder, output, options);
   if (!report) return report.take_failure();
   SYS_TRY(output.finish());
   JsonText json;
   put_report(json, *report, output.size());
-  return json.put("sameRoot", report->same_root).put_raw("frozen", json_array(layers->frozen)).text();
+  json.put("sameRoot", report->same_root).put_raw("frozen", json_array(layers->frozen));
+  return json.put("stillUs", source->moment.still_us).text();
 }
 
 sys::Result<std::string> carry_out(const Request& request) {
@@ -217,9 +260,10 @@ sys::Result<std::string> carry_out(const Request& request) {
 
 int pack_mode() {
   prepare_process(kLockFd + 1);
-  yield_to_program();
   auto first = read_first_request(kControlFd);
   if (!first) return 1;
+  // Nobody waits standing still for the others.
+  if (first->request.op != "layer") yield_to_program();
   auto result = carry_out(first->request);
   if (result) {
     reply_now(kControlFd, first->request.id, *result);

@@ -105,6 +105,7 @@ sys::Result<ContainerLayers> open_container_layers(const std::string& bundle, co
     if (!answer) return answer.take_failure();
     layers.lock = std::move(answer->lock);
     layers.connection = std::move(answer->connection);
+    layers.cgroup_folders = std::move(answer->cgroup_folders);
     layers.running = static_cast<bool>(answer->target.pidfd);
   }
   auto config = read_config(bundle);

@@ -32,6 +32,7 @@ struct ContainerLayers {
   layer::Stack lower;
   sys::Fd lock;
   sys::Fd connection;  // of kWriting
+  std::vector<sys::Fd> cgroup_folders;
   bool running = false;
 };
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "supervisor/handshake.h"
 #include "supervisor/json_text.h"
@@ -120,6 +121,8 @@ void Server::on_request(Connection& connection, const Request& request) {
   if (op == "join") return handle_join(connection, request);
   if (op == "remove") return handle_remove(connection, request);
   if (op == "rename") return handle_rename(connection, request);
+  if (op == "suspend") return handle_suspend(connection, request.id);
+  if (op == "resume") return handle_resume(connection, request.id);
   if (op == "freeze") return handle_freeze(connection, request);
   if (op == "update") return answer(connection, request.id, container_->update(request.document));
   if (op == "connect") return answer(connection, request.id, container_->connect(request.document));
@@ -287,6 +290,36 @@ void Server::handle_network(Connection& connection, int64_t id) {
   connection.reply(id, json.put("address", container_->state().address).text(), {*network});
 }
 
+// For a writer, which is about to need the files of one moment: what does not run is not started before it is done.
+void Server::handle_suspend(Connection& connection, int64_t id) {
+  if (!connection.writes || connection.suspended)
+    return connection.reply_error(id, sys::error("suspend", "only a writer can, and once", EINVAL));
+  container_->hold_restarts(true);
+  const bool running = container_->running();
+  if (running) {
+    auto run = container_->suspend();
+    if (!run) return connection.reply_error(id, run.failure());
+    connection.suspended = *run;
+  } else if (!container_->resting()) {
+    return connection.reply_error(id, sys::error("join", "the container is just being started", ESRCH));
+  }
+  JsonText json;
+  connection.reply(id, json.put("running", running).text());
+}
+
+// The writer has what it wanted.
+void Server::handle_resume(Connection& connection, int64_t id) {
+  const auto resumed = end_suspension(connection);
+  connection.writes = false;
+  answer(connection, id, resumed);
+  run_waiting();
+}
+
+sys::Result<void> Server::end_suspension(Connection& connection) {
+  if (!connection.suspended) return {};
+  return container_->resume(*std::exchange(connection.suspended, std::nullopt));
+}
+
 void Server::handle_remove(Connection& connection, const Request& request) {
   sys::JsonReader reader("remove");
   const bool force = reader.flag(&request.document, "force");
@@ -400,6 +433,7 @@ void Server::input_room() {
 
 void Server::on_closed(Connection& connection) {
   connection.hold = false;
+  (void)end_suspension(connection).ok();
   // Not now: somewhere up the stack it may still be in use.
   loop_.after(0, [this] {
     std::erase_if(clients_, [](const Client& client) { return !client->open(); });

@@ -61,6 +61,9 @@ class Server {
   void handle_release(Connection& connection, const Request& request);
   void admit_writer(Connection& connection, int64_t id);
   void answer_join(Connection& connection, int64_t id);
+  void handle_suspend(Connection& connection, int64_t id);
+  void handle_resume(Connection& connection, int64_t id);
+  sys::Result<void> end_suspension(Connection& connection);
   void handle_remove(Connection& connection, const Request& request);
   void handle_rename(Connection& connection, const Request& request);
   void handle_freeze(Connection& connection, const Request& request);

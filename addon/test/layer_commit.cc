@@ -1,48 +1,16 @@
 // An upper folder as the layer that it is: what the kernel's overlay wrote, packed, and unpacked again, shows the same
 // above the same layers. Run as root.
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "layer/pack.h"
 #include "layer_support.h"
-#include "sys/bytes.h"
 
 using namespace layer_test;
 
 namespace {
-
-// A call that must work, or the test is void.
-void must(int result) {
-  if (result != 0) abort();
-}
-
-void write_file(const std::string& path, const std::string& text, int flags = O_CREAT | O_TRUNC) {
-  const sys::Fd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC | flags, 0644));
-  if (!fd || !sys::write_all(fd.get(), text)) abort();
-}
-
-// The archive; or, where there is none, "!" and why.
-std::string layer_of(const std::string& upper, const std::vector<std::string>& lower) {
-  const sys::Fd fd(open(upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const sys::Fd out(memfd_create("tar", MFD_CLOEXEC));
-  auto stack = layer::Stack::open(lower);
-  layer::Output output(out.get());
-  if (!fd || !out || !stack || !output.start()) abort();
-  const layer::LayerForm form(*stack);
-  layer::PackOptions options;
-  options.layer = &form;
-  auto report = layer::pack(fd.get(), output, options);
-  if (!report) return "!" + report.failure().path + ": " + report.failure().message;
-  if (!output.finish()) abort();
-  std::string bytes(output.size(), '\0');
-  if (pread(out.get(), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) abort();
-  // In front: whether it says nothing but the root, and that nothing new.
-  return (report->entries == 1 && report->same_root ? "=" : "+") + bytes;
-}
 
 std::string layer_after(const Chain& chain, const std::function<void(const std::string&)>& work) {
   return upper_after(chain.folders, work, [&](const std::string& upper) { return layer_of(upper, chain.folders); });

@@ -40,16 +40,6 @@ std::string after(const std::vector<std::string>& lower, const std::function<voi
   return upper_after(lower, work, [&](const std::string& upper) { return diff_of(upper, lower); });
 }
 
-void write_file(const std::string& path, const std::string& text, int flags = O_CREAT | O_TRUNC) {
-  const sys::Fd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC | flags, 0644));
-  if (!fd || !sys::write_all(fd.get(), text)) abort();
-}
-
-// A call that must work, or the test is void.
-void must(int result) {
-  if (result != 0) abort();
-}
-
 Tar image() {
   Tar tar;
   tar.folder("etc/").file("etc/passwd", "root").file("etc/group", "staff").folder("var/").folder("var/lib/");

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "layer/mend.h"
+#include "layer/pack.h"
 #include "sys/bytes.h"
 #include "sys/tree.h"
 
@@ -335,6 +336,32 @@ std::string upper_after(const std::vector<std::string>& lower, const std::functi
   CHECK((child > 0 && waitpid(child, &status, 0) == child));
   CHECK(status == 0);
   return text ? *text : "no answer";
+}
+
+void must(int result) {
+  if (result != 0) abort();
+}
+
+void write_file(const std::string& path, const std::string& text, int flags) {
+  const sys::Fd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC | flags, 0644));
+  if (!fd || !sys::write_all(fd.get(), text)) abort();
+}
+
+std::string layer_of(const std::string& upper, const std::vector<std::string>& lower) {
+  const sys::Fd fd(open(upper.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const sys::Fd out(memfd_create("tar", MFD_CLOEXEC));
+  auto stack = layer::Stack::open(lower);
+  layer::Output output(out.get());
+  if (!fd || !out || !stack || !output.start()) abort();
+  const layer::LayerForm form(*stack);
+  layer::PackOptions options;
+  options.layer = &form;
+  auto report = layer::pack(fd.get(), output, options);
+  if (!report) return "!" + report.failure().path + ": " + report.failure().message;
+  if (!output.finish()) abort();
+  std::string bytes(output.size(), '\0');
+  if (pread(out.get(), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) abort();
+  return (report->entries == 1 && report->same_root ? "=" : "+") + bytes;
 }
 
 }  // namespace layer_test

@@ -6,6 +6,7 @@
 #define DOCTEST_CONFIG_NO_EXCEPTIONS_BUT_WITH_ALL_ASSERTS
 #endif
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cstdint>
@@ -133,6 +134,14 @@ class Chain {
  private:
   std::vector<std::unique_ptr<Place>> layers_;
 };
+
+// A call that must work, or the test is void.
+void must(int result);
+void write_file(const std::string& path, const std::string& text, int flags = O_CREAT | O_TRUNC);
+
+// The archive of an upper folder above layers (topmost first), as the layer that it is, behind "=" where it says
+// nothing new, or "+"; or, where there is none, "!" and why.
+std::string layer_of(const std::string& upper, const std::vector<std::string>& lower);
 
 // What `body` answers in a process of its own; 255 when that was killed.
 int in_child(const std::function<int()>& body);

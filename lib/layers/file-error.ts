@@ -4,6 +4,7 @@ import type { ProtocolError } from '../native/protocol';
 
 const cures: Partial<Record<ErrorCode, string>> = {
   ERR_NO_SPACE: ': free some space',
+  ERR_HOST_UNSUPPORTED: ': with pause: false it is read while it runs',
   ERR_READ_ONLY: ': it is mounted read-only there',
 };
 
@@ -27,6 +28,10 @@ function codeOf(step: string, errno: number): ErrorCode {
   // It ended this very moment: whoever asks again finds it so.
   if (step === 'join' || step === 'connect' || (step === 'setns' && name === 'ESRCH')) {
     return 'ERR_CONTAINER_NOT_RUNNING';
+  }
+  // No cgroup, or a supervisor that an older version started.
+  if ((step === 'pause' && name !== 'EBUSY') || (step === 'request' && name === 'ENOSYS')) {
+    return 'ERR_HOST_UNSUPPORTED';
   }
   if (step === 'find' && name === 'ENOENT') {
     return 'ERR_FILE_NOT_FOUND';

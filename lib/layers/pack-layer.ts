@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 
+import { createLog } from '../log';
 import type { Reply } from '../native/protocol';
 import { pipeEnds } from '../native/pipe-ends';
 import { startTask } from '../native/task';
@@ -13,12 +14,19 @@ import { processEnd } from './process';
 import { unpackLayer } from './unpack';
 import type { SettledUnpackLimits } from './unpack-limits';
 
+const log = createLog('layers');
+
 export interface PackLayerOptions {
   store: Store;
   /** Whose layer, in the words of the binary's request `layer`. */
   fields: Record<string, unknown>;
   /** What errors say: `commit container web`. */
   doing: string;
+  /**
+   * The layer is of one moment, for which a running container stands still: `briefly`, for it is copied first, or for as long as it is
+   * `read`, where there is no room on its file system for a copy. Absent: as it changes meanwhile.
+   */
+  pause?: 'briefly' | 'read';
   limits?: SettledUnpackLimits;
   /** Asked once all is read: what it throws is thrown, and the layer is not kept. */
   confirm?: () => Promise<void>;
@@ -33,16 +41,20 @@ export interface PackedLayer {
 
 /**
  * A folder that a container wrote is a layer of the store, and its blob a plain tar archive. It goes from one process to another, which hashes and unpacks it on the way: not through this one.
- * @throws ERR_ARCHIVE, ERR_CONTAINER_NOT_RUNNING when it started or ended this very moment, ERR_LAYER, ERR_NO_SPACE, ERR_STORE, ABORT_ERR
+ * @throws ERR_HOST_UNSUPPORTED when it can't stand still, ERR_ARCHIVE, ERR_CONTAINER_NOT_RUNNING when it started or ended this very moment, ERR_LAYER, ERR_NO_SPACE, ERR_STORE, ABORT_ERR
  */
 export async function packLayer(options: PackLayerOptions, adding: Adding): Promise<PackedLayer> {
   const { store } = options;
   throwIfAborted(adding.signal);
   const temporary = await store.makeTemporary();
+  const copy = options.pause === 'briefly' ? await store.makeTemporary() : undefined;
   try {
     const blobFile = join(temporary.path, 'blob');
     const unpack = { blobFile, folder: temporary.path, lockFd: temporary.lock.fd };
-    const { report, record } = await readLayer(options, unpack, adding.signal);
+    const pause = { pause: options.pause !== undefined, ...(copy ? { copy: copy.path } : {}) };
+    const fields = { ...options.fields, ...pause };
+    const { report, record } = await readLayer({ ...options, fields }, unpack, adding.signal);
+    log('read %d bytes, %d µs of it standing still', report['size'], report['stillUs']);
     await options.confirm?.();
     const frozen = report['frozen'] as string[];
     if (report['entries'] === 1 && report['sameRoot'] === true) {
@@ -51,7 +63,7 @@ export async function packLayer(options: PackLayerOptions, adding: Adding): Prom
     await keepLayer(store, { folder: temporary.path, blobFile, record }, adding);
     return { record, frozen };
   } finally {
-    await temporary.remove();
+    await Promise.all([temporary.remove(), copy?.remove()]);
   }
 }
 

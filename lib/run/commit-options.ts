@@ -12,8 +12,8 @@ export interface CommitSettings {
   changes: readonly string[];
   author: string;
   message: string;
-  /** A running container stands still for the moment of which the image is. */
-  pause: boolean;
+  /** A running container stands still for the moment of which the image is; absent: where it can. */
+  pause?: boolean;
   signal?: AbortSignal;
 }
 
@@ -29,7 +29,7 @@ export function settleCommit(options: unknown): CommitSettings {
     changes: settleChanges(given['changes']),
     author: author === undefined ? '' : checkArgument('author', author),
     message: message === undefined ? '' : checkArgument('message', message),
-    pause: pause === undefined ? true : checkBoolean('pause', pause),
+    ...(pause === undefined ? {} : { pause: checkBoolean('pause', pause) }),
     ...(signal === undefined ? {} : { signal: checkSignal('signal', signal) }),
   };
 }

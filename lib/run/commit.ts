@@ -1,3 +1,4 @@
+import { isDinghyError } from '../errors';
 import { addImage } from '../layers/add-image';
 import { type PackedLayer, packLayer } from '../layers/pack-layer';
 import type { SettledUnpackLimits } from '../layers/unpack-limits';
@@ -34,7 +35,7 @@ export async function commitContainer(
   await store.open();
   const image = await addContent(store, new AbortController(), settings.signal, async (adding) => {
     const base = await holdBase(store, record.imageId, adding);
-    const own = await packOwnLayers(control, { store, ...(limits ? { limits } : {}) }, adding);
+    const own = await packOwnLayers(control, { store, ...(limits ? { limits } : {}) }, settings, adding);
     return addCommit(control, store, { base, own, settings }, adding);
   });
   noteContainer(context.state, record, 'commit', {
@@ -56,26 +57,52 @@ async function holdBase(store: Store, id: string, { lease, signal }: Adding): Pr
  * What the container wrote, bottom first: its upper folder, and each of the layers that were frozen of it or its bases. The upper folder
  * is read first and tells which those are; that they never change makes it one moment.
  */
-async function packOwnLayers(control: ContainerControl, parts: CommitParts, adding: Adding): Promise<LayerRecord[]> {
+async function packOwnLayers(
+  control: ContainerControl,
+  parts: CommitParts,
+  { pause }: CommitSettings,
+  adding: Adding,
+): Promise<LayerRecord[]> {
   const doing = `commit container ${control.record.name}`;
-  const pack = (frozen?: string): Promise<PackedLayer> =>
+  const pack = (how: { frozen?: string; pause?: 'briefly' | 'read' }): Promise<PackedLayer> =>
     whileServed(control, adding.signal, (place, link) =>
       packLayer(
         {
           ...parts,
-          fields: { ...place, ...(frozen === undefined ? {} : { frozen }) },
+          fields: { ...place, ...(how.frozen === undefined ? {} : { frozen: how.frozen }) },
+          ...(how.pause === undefined ? {} : { pause: how.pause }),
           doing,
           confirm: () => stillThere(control, link, `cannot ${doing}`),
         },
         adding,
       ),
     );
-  const upper = await pack();
+  const upper = await packUpper(control, pause, pack);
   const packed = [upper];
   for (const layer of upper.frozen) {
-    packed.push(await pack(layer));
+    packed.push(await pack({ frozen: layer }));
   }
   return packed.reverse().flatMap(({ record }) => record ?? []);
+}
+
+/** Standing still unless that was declined, or is neither possible nor asked for. */
+async function packUpper(
+  { record }: ContainerControl,
+  pause: boolean | undefined,
+  pack: (how: { pause?: 'briefly' | 'read' }) => Promise<PackedLayer>,
+): Promise<PackedLayer> {
+  if (pause === false) {
+    return pack({});
+  }
+  try {
+    // Another file system's copy would not hold overlayfs's marks: there is no data folder on an overlay that has them.
+    return await pack({ pause: record.rootfsProvider === 'overlay' ? 'briefly' : 'read' });
+  } catch (error) {
+    if (pause || !isDinghyError(error) || error.code !== 'ERR_HOST_UNSUPPORTED') {
+      throw error;
+    }
+    return pack({});
+  }
 }
 
 async function addCommit(

@@ -6,7 +6,7 @@ interface CommitFlags {
   author?: string;
   change?: string[];
   message?: string;
-  pause: boolean;
+  pause?: boolean;
   'pause=false'?: true;
 }
 
@@ -16,7 +16,7 @@ export function configure(command: Command, context: Context): void {
     .option('-a, --author <author>', 'who made it')
     .option('-c, --change <instruction>', 'apply a Dockerfile instruction to the image', collect)
     .option('-m, --message <text>', 'what its history says')
-    .option('-p, --pause', 'a running container stands still for a moment (the default)', true)
+    .option('-p, --pause', 'a running container stands still for a moment (the default, where the host can)')
     .option('--no-pause', 'it runs on meanwhile')
     // Docker's older form of it; commander takes it for a name of its own.
     .addOption(new Option('--pause=false').hideHelp())
@@ -24,14 +24,14 @@ export function configure(command: Command, context: Context): void {
     .argument('[reference]')
     .action(async (name: string, reference: string | undefined, flags: CommitFlags) => {
       const { author, change, message } = flags;
-      const pause = flags.pause && flags['pause=false'] === undefined;
+      const pause = flags['pause=false'] ? false : flags.pause;
       const container = await context.runtime().container(name);
       const image = await container.commit({
         ...(reference === undefined ? {} : { reference }),
         ...(author === undefined ? {} : { author }),
         ...(change === undefined ? {} : { changes: change }),
         ...(message === undefined ? {} : { message }),
-        pause,
+        ...(pause === undefined ? {} : { pause }),
       });
       context.stdout.write(`${image.id}\n`);
     });

@@ -26,7 +26,7 @@ describe('commit', () => {
   });
 
   test.each([
-    [['web'], true],
+    [['web'], undefined],
     [['-p', 'web'], true],
     [['--pause', 'web'], true],
     [['--no-pause', 'web'], false],
