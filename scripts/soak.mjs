@@ -4,6 +4,8 @@
 //   differential  60 random images and all real ones, each the same tree as umoci's
 //   networks      200 containers on one network find each other by name; 50 networks come and go 20 times
 //   kills         the demo killed at 100 random moments
+//   deaths        owners and supervisors killed at 200 random moments each, both at 50
+//   many          100 containers at once 20 times, 10,000 execs, 1 GiB of log
 //   storm         several processes call what they like on the same few containers, DINGHY_SOAK_MINUTES long
 //   lifetimes     containers of every kind, one after the other: neither memory nor descriptors may grow
 // DINGHY_TEST_SEED repeats a run.
@@ -64,7 +66,24 @@ function storm() {
   return stepsLane('storm', [{ name: 'calls from several processes', command: tool('jest'), args, env }]).failed;
 }
 
-const parts = { fuzz, pulls, differential, networks, kills, storm, lifetimes };
+function deaths() {
+  const args = ['test/integration/container-deaths.test.ts', '--selectProjects', 'integration', '-i'];
+  const env = { DINGHY_TEST_SEED: seed, DINGHY_TEST_DEATHS: '200' };
+  return stepsLane('deaths', [{ name: 'killed at 200 moments each', command: tool('jest'), args, env }]).failed;
+}
+
+function many() {
+  const args = ['test/integration/container-many.test.ts', '--selectProjects', 'integration', '-i'];
+  const env = {
+    DINGHY_TEST_CROWD: '100',
+    DINGHY_TEST_CROWD_ROUNDS: '20',
+    DINGHY_TEST_EXECS: '10000',
+    DINGHY_TEST_LOG_MIB: '1024',
+  };
+  return stepsLane('many', [{ name: 'many containers, execs and lines', command: tool('jest'), args, env }]).failed;
+}
+
+const parts = { fuzz, pulls, differential, networks, kills, deaths, many, storm, lifetimes };
 const names = chosen('part', parts);
 ready('test');
 console.log(`seed ${seed}`);
