@@ -19,15 +19,39 @@ std::optional<std::uint32_t> parse_address(std::string_view text) {
   return address.s_addr;
 }
 
-std::optional<Cidr> parse_cidr(std::string_view text) {
+namespace {
+
+// What stands behind the slash, and before it.
+struct Halves {
+  std::string address;
+  std::uint8_t prefix = 0;
+};
+
+std::optional<Halves> split(std::string_view text, std::uint8_t longest) {
   auto slash = text.find('/');
   if (slash == std::string_view::npos) return std::nullopt;
-  auto address = parse_address(text.substr(0, slash));
   std::string_view digits = text.substr(slash + 1);
   std::uint8_t prefix = 0;
   auto [end, problem] = std::from_chars(digits.begin(), digits.end(), prefix);
-  if (!address || problem != std::errc() || end != digits.end() || prefix > 32) return std::nullopt;
-  return Cidr{*address, prefix};
+  if (problem != std::errc() || end != digits.end() || prefix > longest) return std::nullopt;
+  return Halves{std::string(text.substr(0, slash)), prefix};
+}
+
+}  // namespace
+
+std::optional<Cidr> parse_cidr(std::string_view text) {
+  const auto halves = split(text, 32);
+  const auto address = halves ? parse_address(halves->address) : std::nullopt;
+  if (!address) return std::nullopt;
+  return Cidr{*address, halves->prefix};
+}
+
+std::optional<Cidr6> parse_cidr6(std::string_view text) {
+  const auto halves = split(text, 128);
+  Cidr6 cidr;
+  if (!halves || inet_pton(AF_INET6, halves->address.c_str(), cidr.address.data()) != 1) return std::nullopt;
+  cidr.prefix = halves->prefix;
+  return cidr;
 }
 
 std::optional<Mac> parse_mac(std::string_view text) {

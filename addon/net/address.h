@@ -1,4 +1,4 @@
-// IPv4 addresses, networks and hardware addresses as text and as the bytes that netlink takes.
+// Addresses, networks and hardware addresses as text and as the bytes that netlink takes.
 #pragma once
 
 #include <array>
@@ -17,12 +17,22 @@ struct Cidr {
   [[nodiscard]] std::uint32_t broadcast() const;  // network byte order
 };
 
+// An IPv6 address, in network byte order.
+using Bytes6 = std::array<std::uint8_t, 16>;
+
+struct Cidr6 {
+  Bytes6 address{};
+  std::uint8_t prefix = 0;
+};
+
 using Mac = std::array<std::uint8_t, 6>;
 
 // Dotted decimal with four parts; nothing else (no octal, no "10.1").
 std::optional<std::uint32_t> parse_address(std::string_view text);
 // "10.1.2.3/16".
 std::optional<Cidr> parse_cidr(std::string_view text);
+// "fd12::5/64".
+std::optional<Cidr6> parse_cidr6(std::string_view text);
 // "02:aa:bb:cc:dd:ee".
 std::optional<Mac> parse_mac(std::string_view text);
 std::string to_string(std::uint32_t address);

@@ -18,6 +18,7 @@
 #include "net/namespace.h"
 #include "net/network.h"
 #include "net/rules.h"
+#include "sys/small_file.h"
 
 namespace net {
 namespace {
@@ -92,14 +93,25 @@ sys::Result<int> index_of(const Netlink& socket, std::string_view name) {
   return request.ifr_ifindex;
 }
 
-// A socket of the container's namespace, in which interfaces made from now on have no IPv6: the network is IPv4, and
-// there shall be no link-local address, and no router that another container pretends to be. (lo is older and keeps
-// ::1.) Set as the default, not on eth0, because that would wait for the kernel's RTNL lock by spinning.
-sys::Result<Netlink> open_inside(int netns) {
+// For interfaces made from now on. On a network that is IPv4 alone there shall be no link-local address, and nowhere a
+// router that another container pretends to be. (lo is older and keeps ::1.) Set as the default, not on the interface,
+// because that would wait for the kernel's RTNL lock by spinning.
+sys::Result<void> prepare_ipv6(bool wanted) {
+  const auto set = [](const char* path, const char* value) -> sys::Result<void> {
+    auto written = write_sysctl(path, value);
+    return written || written.failure().err != ENOENT ? written : sys::Result<void>();
+  };
+  SYS_TRY(set("/proc/sys/net/ipv6/conf/default/disable_ipv6", wanted ? "0" : "1"));
+  if (!wanted) return {};
+  SYS_TRY(set("/proc/sys/net/ipv6/conf/default/accept_ra", "0"));
+  return set("/proc/sys/net/ipv6/conf/default/accept_dad", "0");
+}
+
+// A socket of the container's namespace.
+sys::Result<Netlink> open_inside(int netns, bool ipv6) {
   sys::Result<Netlink> socket = sys::error("enter network namespace", "");
   SYS_TRY(in_namespace(netns, [&]() -> sys::Result<void> {
-    auto written = write_sysctl("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-    if (!written && written.failure().err != ENOENT) return written;
+    SYS_TRY(prepare_ipv6(ipv6));
     socket = Netlink::create(NETLINK_ROUTE);
     return {};
   }));
@@ -118,6 +130,30 @@ void add_default_route(Batch& batch, std::uint32_t gateway, int index) {
   batch.number(RTA_OIF, index);
 }
 
+void add_default_route6(Batch& batch, const Bytes6& gateway, int index) {
+  rtmsg route{};
+  route.rtm_family = AF_INET6;
+  route.rtm_table = RT_TABLE_MAIN;
+  route.rtm_protocol = RTPROT_BOOT;
+  route.rtm_scope = RT_SCOPE_UNIVERSE;
+  route.rtm_type = RTN_UNICAST;
+  batch.begin("default route", RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, route);
+  batch.attribute(RTA_GATEWAY, gateway.data(), gateway.size());
+  batch.number(RTA_OIF, index);
+}
+
+// Turning it on is not ours: a host that forwards IPv6 believes no router any more, and may lose its own way out.
+// Without it a default route would only make programs wait which could have used IPv4.
+bool host_forwards_ipv6() {
+  const auto value = sys::read_file("/proc/sys/net/ipv6/conf/all/forwarding", 16);
+  return value && !value->empty() && value->front() != '0';
+}
+
+void lead_out_by(Batch& batch, const Addresses& addresses, int index) {
+  add_default_route(batch, addresses.gateway.address, index);
+  if (addresses.gateway6 && host_forwards_ipv6()) add_default_route6(batch, addresses.gateway6->address, index);
+}
+
 sys::Result<void> configure_inside(Netlink& socket, const Config& config, const Addresses& addresses) {
   auto index = index_of(socket, inside_name(config));
   if (!index) return index.take_failure();
@@ -132,7 +168,8 @@ sys::Result<void> configure_inside(Netlink& socket, const Config& config, const 
   batch.number(IFA_ADDRESS, addresses.container.address);
   batch.number(IFA_BROADCAST, addresses.container.broadcast());
   begin_set_link(batch, "interface up", *index, true);
-  if (config.default_route) add_default_route(batch, addresses.gateway.address, *index);
+  if (addresses.container6) add_address6(batch, "container address", *index, *addresses.container6);
+  if (config.default_route) lead_out_by(batch, addresses, *index);
   return socket.talk(batch);
 }
 
@@ -147,7 +184,7 @@ sys::Result<std::string> attach_link(const Config& config, std::string_view id, 
   if (!addresses) return addresses.take_failure();
   auto host = Netlink::create(NETLINK_ROUTE);
   if (!host) return host.take_failure();
-  auto inside = open_inside(netns);
+  auto inside = open_inside(netns, addresses->container6.has_value());
   if (!inside) return inside.take_failure();
   std::string name = link_name(id, config.number);
   auto lock = lock_network(config.lock);
@@ -168,19 +205,20 @@ sys::Result<std::string> attach_link(const Config& config, std::string_view id, 
 sys::Result<void> lead_out(const Config& config, int netns) {
   auto addresses = parse_addresses(config);
   if (!addresses) return addresses.take_failure();
-  auto inside = open_inside(netns);
+  auto inside = open_inside(netns, addresses->container6.has_value());
   if (!inside) return inside.take_failure();
   auto index = index_of(*inside, inside_name(config));
   if (!index) return index.take_failure();
   Batch batch;
-  add_default_route(batch, addresses->gateway.address, *index);
+  lead_out_by(batch, *addresses, *index);
   return inside->talk(batch);
 }
 
 sys::Result<sys::Fd> add_rules(const Config& config, std::string_view id, const std::vector<Port>& bound) {
   auto addresses = parse_addresses(config);
   if (!addresses) return addresses.take_failure();
-  const std::uint32_t address = addresses->container.address;
+  RuleAddresses address{addresses->container.address, {}};
+  if (addresses->container6) address.six = addresses->container6->address;
   if (has_direct_ports(bound) && allow_loopback_source(config.bridge)) {
     auto rules = hold_rules(config, address, id, bound);
     // A kernel without nft_fib says ENOENT: the forwarder serves the host's clients too.

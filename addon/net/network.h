@@ -36,12 +36,14 @@ struct Port {
 
 // A container's place on one network, as `dinghy.network.endpoints` of config.json has it.
 struct Config {
-  unsigned number = 0;  // its interface is eth<number>: below kMaxInterfaces
-  std::string bridge;   // the bridge's name, at most 15 bytes
-  std::string lock;     // a file in the network's folder; flock'ed while bridge and veths are changed
-  std::string subnet;   // CIDR, IPv4
-  std::string gateway;  // the bridge's address
-  std::string address;  // CIDR: the container's address with the subnet's prefix length
+  unsigned number = 0;   // its interface is eth<number>: below kMaxInterfaces
+  std::string bridge;    // the bridge's name, at most 15 bytes
+  std::string lock;      // a file in the network's folder; flock'ed while bridge and veths are changed
+  std::string subnet;    // CIDR, IPv4
+  std::string gateway;   // the bridge's address
+  std::string address;   // CIDR: the container's address with the subnet's prefix length
+  std::string gateway6;  // the bridge's address on a network that has IPv6, too; else empty
+  std::string address6;  // CIDR: the container's there
   std::string mac;
   std::uint32_t mtu = 0;      // of the bridge and both ends of the veth pair; 0: the kernel's own
   bool default_route = true;  // what has no other way leaves by the gateway

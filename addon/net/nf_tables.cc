@@ -19,7 +19,11 @@ constexpr std::uint32_t kDestinationPortOffset = 2;  // of the UDP and the TCP h
 
 }  // namespace
 
-RuleTransaction::RuleTransaction(std::string table) : table_(std::move(table)) { control(NFNL_MSG_BATCH_BEGIN); }
+RuleTransaction::RuleTransaction(std::string table) : table_(std::move(table)), family_(NFPROTO_IPV4) {
+  control(NFNL_MSG_BATCH_BEGIN);
+}
+
+void RuleTransaction::turn_to_ipv6() { family_ = NFPROTO_IPV6; }
 
 void RuleTransaction::table() {
   begin("create nf_tables table", NFT_MSG_NEWTABLE);
@@ -49,6 +53,11 @@ void RuleTransaction::begin_rule(const char* chain) {
 void RuleTransaction::match_address(std::uint32_t offset, std::uint32_t address) {
   load(NFT_PAYLOAD_NETWORK_HEADER, offset, sizeof address);
   compare(NFT_CMP_EQ, &address, sizeof address);
+}
+
+void RuleTransaction::match_address(std::uint32_t offset, const Bytes6& address) {
+  load(NFT_PAYLOAD_NETWORK_HEADER, offset, address.size());
+  compare(NFT_CMP_EQ, address.data(), address.size());
 }
 
 void RuleTransaction::match_network(std::uint32_t offset, std::uint32_t network, std::uint32_t mask_bits) {
@@ -137,7 +146,7 @@ void RuleTransaction::control(std::uint16_t type) {
 }
 
 void RuleTransaction::begin(const char* step, std::uint16_t type) {
-  nfgenmsg header{NFPROTO_IPV4, NFNETLINK_V0, 0};
+  nfgenmsg header{family_, NFNETLINK_V0, 0};
   batch_.begin(step, static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type),
                NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, header);
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "net/address.h"
 #include "net/netlink.h"
 #include "sys/fd.h"
 #include "sys/result.h"
@@ -16,20 +17,26 @@ namespace net {
 
 constexpr std::uint32_t kSourceOffset = 12;  // of the IPv4 header (RFC 791, 3.1)
 constexpr std::uint32_t kDestinationOffset = 16;
+constexpr std::uint32_t kSourceOffset6 = 8;  // of the IPv6 header (RFC 8200, 3)
+constexpr std::uint32_t kDestinationOffset6 = 24;
 
-// Builds one transaction about one table of the family ip. Each match_… is a condition on the rule that is being made.
+// Builds one transaction about one table, or two of one name, of the families ip and ip6. Each match_… is a condition
+// on the rule that is being made.
 class RuleTransaction {
  public:
   explicit RuleTransaction(std::string table);
 
   // The table is made, owned by the socket that commits: it vanishes with it, and nobody else can change it.
   void table();
+  // What follows is about the table of this name of the family ip6.
+  void turn_to_ipv6();
   void chain(const char* name, const char* type, std::uint32_t hook, int priority);
   void begin_rule(const char* chain);
   void end_rule() { batch_.close(expressions_); }
 
   // The packet's address at `offset` is this one (network byte order).
   void match_address(std::uint32_t offset, std::uint32_t address);
+  void match_address(std::uint32_t offset, const Bytes6& address);
   // The packet's address at `offset` is in this network (network byte order both).
   void match_network(std::uint32_t offset, std::uint32_t network, std::uint32_t mask);
   // The packet goes to an address of this host (of any interface).
@@ -68,6 +75,7 @@ class RuleTransaction {
   void immediate(nft_registers where, const void* data, std::size_t size);
 
   std::string table_;
+  std::uint8_t family_;
   Batch batch_;
   std::size_t expressions_ = 0;
 };

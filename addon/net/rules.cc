@@ -3,6 +3,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
 
 #include <string>
 
@@ -22,9 +23,17 @@ std::string table_name(const Config& config, std::string_view id) {
   return config.number == 0 ? name : name + "-" + std::to_string(config.number);
 }
 
-void masquerade(RuleTransaction& rules, const Config& config, std::uint32_t address) {
+// Both families: the same rules for an address and its places in the header.
+template <class Bytes>
+struct Match {
+  Bytes address;
+  std::uint32_t source, destination;
+};
+
+template <class Bytes>
+void masquerade(RuleTransaction& rules, const Config& config, const Match<Bytes>& match) {
   rules.begin_rule("postrouting");
-  rules.match_address(kSourceOffset, address);
+  rules.match_address(match.source, match.address);
   rules.match_other_interface(NFT_META_OIFNAME, config.bridge);
   rules.masquerade();
   rules.end_rule();
@@ -32,9 +41,10 @@ void masquerade(RuleTransaction& rules, const Config& config, std::uint32_t addr
 
 // The host routes only because of us: without this its neighbours, and the containers of other networks, could route
 // to any port of the container, published or not.
-void keep_others_out(RuleTransaction& rules, const Config& config, std::uint32_t address) {
+template <class Bytes>
+void keep_others_out(RuleTransaction& rules, const Config& config, const Match<Bytes>& match) {
   rules.begin_rule("forward");
-  rules.match_address(kDestinationOffset, address);
+  rules.match_address(match.destination, match.address);
   rules.match_other_interface(NFT_META_IIFNAME, config.bridge);
   if (!config.internal) rules.match_no_state(kEstablishedOrRelated);
   rules.drop();
@@ -42,28 +52,40 @@ void keep_others_out(RuleTransaction& rules, const Config& config, std::uint32_t
 }
 
 // Without a default route nothing is sent that way, but a container that may change its routes can make one.
-void keep_inside(RuleTransaction& rules, const Config& config, std::uint32_t address) {
+template <class Bytes>
+void keep_inside(RuleTransaction& rules, const Config& config, const Match<Bytes>& match) {
   rules.begin_rule("forward");
-  rules.match_address(kSourceOffset, address);
+  rules.match_address(match.source, match.address);
   rules.match_other_interface(NFT_META_OIFNAME, config.bridge);
   rules.drop();
   rules.end_rule();
 }
 
+// `postrouting` is there.
+template <class Bytes>
+void guard(RuleTransaction& rules, const Config& config, const Match<Bytes>& match) {
+  if (!config.internal) masquerade(rules, config, match);
+  rules.chain("forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER);
+  keep_others_out(rules, config, match);
+  if (config.internal) keep_inside(rules, config, match);
+}
+
 }  // namespace
 
-sys::Result<sys::Fd> hold_rules(const Config& config, std::uint32_t address, std::string_view id,
+sys::Result<sys::Fd> hold_rules(const Config& config, const RuleAddresses& addresses, std::string_view id,
                                 const std::vector<Port>& ports) {
   RuleTransaction rules(table_name(config, id));
   rules.table();
   guard_loopback(rules, config.bridge);
   rules.chain("postrouting", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC);
-  if (has_direct_ports(ports)) add_direct_ports(rules, ports, address);
-  if (!config.internal) masquerade(rules, config, address);
-  rules.chain("forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER);
-  keep_others_out(rules, config, address);
-  if (config.internal) keep_inside(rules, config, address);
-
+  if (has_direct_ports(ports)) add_direct_ports(rules, ports, addresses.four);
+  guard(rules, config, Match<std::uint32_t>{addresses.four, kSourceOffset, kDestinationOffset});
+  if (addresses.six) {
+    rules.turn_to_ipv6();
+    rules.table();
+    rules.chain("postrouting", "nat", NF_INET_POST_ROUTING, NF_IP6_PRI_NAT_SRC);
+    guard(rules, config, Match<Bytes6>{*addresses.six, kSourceOffset6, kDestinationOffset6});
+  }
   return rules.commit();
 }
 

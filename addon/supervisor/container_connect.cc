@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string>
+#include <vector>
 
 #include "supervisor/config_draft.h"
 #include "supervisor/container.h"
@@ -66,6 +67,22 @@ sys::Result<void> move_host(const HostsFile& hosts, const std::vector<Endpoint>&
   return address.empty() ? sys::Result<void>() : hosts.move_host(address);
 }
 
+std::vector<std::string> addresses_of(const Endpoint& endpoint) {
+  std::vector<std::string> addresses{without_prefix(endpoint.link.address)};
+  if (!endpoint.link.address6.empty()) addresses.push_back(without_prefix(endpoint.link.address6));
+  return addresses;
+}
+
+sys::Result<void> add_hosts(const HostsFile& hosts, const Endpoint& endpoint, const std::string& name) {
+  for (const std::string& address : addresses_of(endpoint)) SYS_TRY(hosts.add(address, name));
+  return {};
+}
+
+// As in Docker an unwritable hosts file keeps nobody on a network.
+void remove_hosts(const HostsFile& hosts, const Endpoint& endpoint, const std::string& name) {
+  for (const std::string& address : addresses_of(endpoint)) (void)hosts.remove(address, name).ok();
+}
+
 }  // namespace
 
 sys::Result<void> Container::connect(const sys::Json& request) {
@@ -82,7 +99,6 @@ sys::Result<void> Container::connect(const sys::Json& request) {
     }
   }
   const HostsFile hosts(config_.bundle);
-  const std::string address = without_prefix(endpoint.link.address);
   SYS_TRY(draft_with(config_, *entry));
   // The file first: were we killed after the kernel has it, it says what there is to be cleaned up.
   auto outcome = try_draft(config_.bundle);
@@ -92,14 +108,14 @@ sys::Result<void> Container::connect(const sys::Json& request) {
   }
   const bool had_resolver = has_resolver(network);
   network.endpoints.push_back(endpoint);
-  outcome = hosts.add(address, config_.spec.hostname);
+  outcome = add_hosts(hosts, endpoint, config_.spec.hostname);
   if (outcome) outcome = network_.join(endpoint);
   if (outcome && !had_resolver && has_resolver(network)) outcome = ask_own_resolver(config_.bundle);
   if (!outcome) {
     network.endpoints.pop_back();
     (void)network_.leave(endpoint.network, nullptr).ok();
     (void)network_.update_services().ok();
-    (void)hosts.remove(address, config_.spec.hostname).ok();
+    remove_hosts(hosts, endpoint, config_.spec.hostname);
     restore_config(config_.bundle);
     return outcome;
   }
@@ -136,9 +152,8 @@ sys::Result<void> Container::disconnect(const sys::Json& request) {
   const Endpoint left = *found;
   config_.network.resolver = has_resolver(config_.network);
   endpoints.erase(found);
-  // As in Docker an unwritable hosts file keeps nobody on a network.
   const HostsFile hosts(config_.bundle);
-  (void)hosts.remove(without_prefix(left.link.address), config_.spec.hostname).ok();
+  remove_hosts(hosts, left, config_.spec.hostname);
   (void)move_host(hosts, endpoints).ok();
   (void)network_.update_services().ok();
   release_claims(left);

@@ -111,7 +111,9 @@ sys::Result<void> ContainerNetwork::tell_names(Connection& connection) {
   names.insert(names.end(), endpoint.aliases.begin(), endpoint.aliases.end());
   names.push_back(config_.id.substr(0, kShortId));
   names.push_back(config_.id);
-  return connection.names.publish(endpoint.names, without_prefix(endpoint.link.address), names);
+  SYS_TRY(connection.names.publish(endpoint.names, without_prefix(endpoint.link.address), names));
+  if (endpoint.link.address6.empty()) return {};
+  return connection.names6.publish(endpoint.names, without_prefix(endpoint.link.address6), names);
 }
 
 sys::Result<void> ContainerNetwork::rename() {
@@ -122,7 +124,10 @@ sys::Result<void> ContainerNetwork::rename() {
 
 void ContainerNetwork::rest() {
   tells_names_ = false;
-  for (Connection& connection : connections_) connection.names.withdraw();
+  for (Connection& connection : connections_) {
+    connection.names.withdraw();
+    connection.names6.withdraw();
+  }
 }
 
 void ContainerNetwork::close() {

@@ -65,6 +65,7 @@ class ContainerNetwork {
     Endpoint endpoint;
     net::Attachment attachment;
     NameFile names;
+    NameFile names6;
     bool has_port_rules = false;
   };
 

@@ -61,6 +61,8 @@ Endpoint parse_endpoint(sys::JsonReader& reader, const sys::Json& entry) {
   link.subnet = reader.text(&entry, "subnet");
   link.gateway = reader.text(&entry, "gateway");
   link.address = reader.text(&entry, "address");
+  link.gateway6 = reader.text(&entry, "gateway6");
+  link.address6 = reader.text(&entry, "address6");
   link.mac = reader.text(&entry, "mac");
   link.mtu = static_cast<uint32_t>(reader.integer(&entry, "mtu", kMinMtu, kMaxMtu).value_or(0));
   link.default_route = reader.flag(&entry, "defaultRoute");

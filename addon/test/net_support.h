@@ -194,7 +194,9 @@ inline void serve_peer_address(int connection) {
   getpeername(connection, reinterpret_cast<sockaddr*>(&peer), &size);
   char text[INET6_ADDRSTRLEN] = "";
   auto* v4 = reinterpret_cast<sockaddr_in*>(&peer);
-  inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&peer);
+  const bool is_v6 = peer.ss_family == AF_INET6;
+  inet_ntop(peer.ss_family, is_v6 ? static_cast<void*>(&v6->sin6_addr) : &v4->sin_addr, text, sizeof text);
   check_or_abort(write(connection, text, strlen(text)) > 0);
 }
 

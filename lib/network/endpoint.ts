@@ -2,6 +2,7 @@ import type { EndpointSection } from '../oci/spec-types';
 import { macOf } from './addresses';
 import type { OpenNetwork } from './bridge-network';
 import { formatSubnet } from './ipv4';
+import { address6Of, gateway6Of, prefix6 } from './ipv6';
 
 export interface EndpointOptions {
   network: OpenNetwork;
@@ -16,6 +17,7 @@ export interface EndpointOptions {
 /** An entry of the `endpoints` of a container's network section, as the supervisor reads it. */
 export function endpointSection(options: EndpointOptions): EndpointSection {
   const { network, number, address, aliases, defaultRoute, claims } = options;
+  const { subnet6 } = network;
   return {
     network: network.name,
     number,
@@ -24,6 +26,9 @@ export function endpointSection(options: EndpointOptions): EndpointSection {
     subnet: formatSubnet(network.subnet),
     gateway: network.gateway,
     address: `${address}/${network.subnet.prefix}`,
+    ...(subnet6 === undefined
+      ? {}
+      : { gateway6: gateway6Of(subnet6), address6: `${address6Of(subnet6, address)}/${prefix6}` }),
     mac: macOf(address),
     ...(network.mtu === undefined ? {} : { mtu: network.mtu }),
     defaultRoute,

@@ -16,6 +16,8 @@ export interface NetworkRecord {
   bridge: string;
   subnet: Subnet;
   gateway: string;
+  /** Where it has IPv6, too: a /64. */
+  subnet6?: string;
   /** Nothing gets from it to another network. */
   internal: boolean;
   /** Absent: the kernel's. */
@@ -71,7 +73,15 @@ export function readNetworkRecord(file: string): NetworkRecord | undefined {
 function parseRecord(text: string): NetworkRecord | undefined {
   try {
     const value = JSON.parse(text) as Record<string, unknown>;
-    const { bridge, name = 'bridge', created = new Date(0).toISOString(), internal = false, labels = {}, mtu } = value;
+    const {
+      bridge,
+      name = 'bridge',
+      created = new Date(0).toISOString(),
+      internal = false,
+      labels = {},
+      mtu,
+      subnet6,
+    } = value;
     const subnet = parseSubnet(String(value['subnet']));
     const gateway = String(value['gateway']);
     if (typeof bridge !== 'string' || !subnet || parseIpv4(gateway) === undefined) {
@@ -85,6 +95,7 @@ function parseRecord(text: string): NetworkRecord | undefined {
       bridge,
       subnet,
       gateway,
+      ...(typeof subnet6 === 'string' ? { subnet6 } : {}),
       internal: internal === true,
       ...(typeof mtu === 'number' ? { mtu } : {}),
       labels: labels as Record<string, string>,

@@ -200,6 +200,9 @@ export interface EndpointSection {
   gateway: string;
   /** CIDR */
   address: string;
+  /** Of a network that has IPv6, too: the bridge's, and this one's with its prefix. */
+  gateway6?: string;
+  address6?: string;
   mac: string;
   /** Absent: the kernel's. */
   mtu?: number;

@@ -96,9 +96,9 @@ function networksOf(network: NetworkSection | ContainerRecord['network']): Recor
     return { [name]: { aliases: [] } };
   }
   return Object.fromEntries(
-    network.endpoints.map(({ network: name, address, gateway, mac, aliases }) => [
+    network.endpoints.map(({ network: name, address, address6, gateway, mac, aliases }) => [
       name,
-      { address, gateway, mac, aliases },
+      { address, ...(address6 === undefined ? {} : { address6 }), gateway, mac, aliases },
     ]),
   );
 }

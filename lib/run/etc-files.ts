@@ -46,7 +46,8 @@ export function makeHosts(settings: ContainerSettings, hostname: string, network
   const gateway = gatewayOf(network);
   if (network.mode === 'bridge') {
     lines.push(`${gateway}\t${hostNames}`);
-    lines.push(...network.endpoints.map(({ address }) => `${address.replace(/\/.*$/, '')}\t${hostname}`));
+    const addresses = network.endpoints.flatMap(({ address, address6 }) => [address, ...(address6 ? [address6] : [])]);
+    lines.push(...addresses.map((address) => `${address.replace(/\/.*$/, '')}\t${hostname}`));
   } else {
     lines.push(`127.0.1.1\t${hostname}`);
     if (network.mode === 'host') lines.push(`127.0.0.1\t${hostNames}`);

@@ -7,6 +7,7 @@ import { flock } from '../native/binding';
 import { runTask } from '../native/task';
 import { defaultNetwork, type OpenNetwork } from '../network/bridge-network';
 import { formatSubnet } from '../network/ipv4';
+import { gateway6Of } from '../network/ipv6';
 import { networkPlaces } from '../network/network-record';
 import { isLocked, withLock } from '../store/locks';
 import type { RunContext } from './context';
@@ -27,6 +28,9 @@ export interface NetworkState {
   created: Date;
   subnet: string;
   gateway: string;
+  /** Where it has IPv6, too. */
+  subnet6?: string;
+  gateway6?: string;
   /** The bridge's name: there while a container that has been started is on it. */
   bridge: string;
   internal: boolean;
@@ -57,6 +61,9 @@ const predefined = [defaultNetwork, 'host', 'none'];
  */
 export async function createNetwork(context: RunContext, settings: NetworkSettings): Promise<MadeNetwork> {
   assertPrivileged(context, 'a network');
+  if (settings.ipv6) {
+    assertIpv6();
+  }
   const { paths } = context;
   return withLock(paths.lock('networks'), async () => {
     openDefaultNetwork(context); // has its subnet before this one chooses
@@ -72,6 +79,16 @@ export async function createNetwork(context: RunContext, settings: NetworkSettin
       }
     }
   });
+}
+
+function assertIpv6(): void {
+  if (!existsSync('/proc/sys/net/ipv6')) {
+    throw new DinghyError({
+      code: 'ERR_HOST_UNSUPPORTED',
+      message: 'a network with IPv6 needs it in the kernel, which has none (ipv6.disable=1, perhaps): leave `ipv6` out',
+      step: 'bridge',
+    });
+  }
 }
 
 interface MadeNetwork {
@@ -239,7 +256,7 @@ async function dropUnused(context: RunContext, network: OpenNetwork): Promise<st
 }
 
 function stateOf(context: RunContext, network: OpenNetwork, names: ReadonlyMap<string, string>): NetworkState {
-  const { id, name, created, subnet, gateway, bridge, internal, mtu, labels } = network;
+  const { id, name, created, subnet, gateway, subnet6, bridge, internal, mtu, labels } = network;
   const { owner } = networkPlaces(context.paths.network(name));
   return {
     id,
@@ -247,6 +264,7 @@ function stateOf(context: RunContext, network: OpenNetwork, names: ReadonlyMap<s
     created: new Date(created),
     subnet: formatSubnet(subnet),
     gateway,
+    ...(subnet6 === undefined ? {} : { subnet6, gateway6: gateway6Of(subnet6) }),
     bridge,
     internal,
     ...(mtu === undefined ? {} : { mtu }),

@@ -9,7 +9,6 @@ import {
   checkText,
   invalidOption,
 } from '../util/checks';
-import { notImplemented } from '../util/not-implemented';
 import { checkNetworkName } from './network-option';
 
 export interface NetworkSettings extends Omit<NewNetwork, 'name'> {
@@ -20,6 +19,7 @@ export interface NetworkSettings extends Omit<NewNetwork, 'name'> {
 // What IPv4 must be able to send in one piece (RFC 791), and what a veth can.
 const minMtu = 68;
 const maxMtu = 65535;
+const minMtu6 = 1280; // RFC 8200, 5
 const largestPrefix = 30;
 const smallestPrefix = 8;
 
@@ -28,16 +28,15 @@ export function settleNetworkOptions(options: unknown): NetworkSettings {
   const known = ['name', 'subnet', 'gateway', 'ipv6', 'internal', 'labels', 'mtu', 'detached'];
   const given = checkOptions('createNetwork', options, known);
   const { name, gateway, ipv6, internal, labels, mtu, detached } = given;
-  if (ipv6 !== undefined && checkBoolean('ipv6', ipv6)) {
-    throw notImplemented('option ipv6', 'leave it out: published ports are reached over IPv6 all the same');
-  }
+  const hasIpv6 = ipv6 !== undefined && checkBoolean('ipv6', ipv6);
   const subnet = given['subnet'] === undefined ? undefined : checkSubnet('subnet', given['subnet']);
   return {
     ...(name === undefined ? {} : { name: checkNetworkName('name', name) }),
     ...(subnet === undefined ? {} : { subnet }),
     ...(gateway === undefined ? {} : { gateway: checkGateway('gateway', gateway, subnet) }),
+    ipv6: hasIpv6,
     internal: internal === undefined ? false : checkBoolean('internal', internal),
-    ...(mtu === undefined ? {} : { mtu: checkInteger('mtu', mtu, minMtu, maxMtu) }),
+    ...(mtu === undefined ? {} : { mtu: checkInteger('mtu', mtu, hasIpv6 ? minMtu6 : minMtu, maxMtu) }),
     labels: labels === undefined ? {} : checkRecord('labels', labels, checkArgument),
     detached: detached === undefined ? false : checkBoolean('detached', detached),
   };

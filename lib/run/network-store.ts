@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DinghyError } from '../errors';
 import { defaultNetwork, type OpenNetwork } from '../network/bridge-network';
 import { formatSubnet, overlaps, type Subnet } from '../network/ipv4';
+import { chooseSubnet6 } from '../network/ipv6';
 import {
   type NetworkPlaces,
   networkPlaces,
@@ -21,6 +22,7 @@ export type NewNetwork = Pick<NetworkRecord, 'name' | 'internal' | 'mtu' | 'labe
   /** Absent: one is chosen. */
   subnet?: Subnet;
   gateway?: string;
+  ipv6: boolean;
 };
 
 /** What is in use on this host, by the name that people know it by. */
@@ -50,7 +52,7 @@ export function planNetwork(
         subnet: route.subnet,
       })),
   ];
-  const { name, internal, mtu, labels } = wanted;
+  const { name, ipv6, internal, mtu, labels } = wanted;
   const id = newNetworkId();
   const subnet =
     wanted.subnet ??
@@ -69,6 +71,7 @@ export function planNetwork(
     bridge: freeBridge(bridges),
     subnet,
     gateway: wanted.gateway ?? gatewayOf(subnet),
+    ...(ipv6 ? { subnet6: chooseSubnet6(id) } : {}),
     internal,
     ...(mtu === undefined ? {} : { mtu }),
     labels,

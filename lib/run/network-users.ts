@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { OpenNetwork } from '../network/bridge-network';
+import { address6Of, prefix6 } from '../network/ipv6';
 import { readSpec } from './config-file';
 import type { ContainerControl } from './container-control';
 import type { RunContext } from './context';
@@ -13,6 +14,7 @@ export interface NetworkUser {
   name: string;
   /** With its prefix. */
   address: string;
+  address6?: string;
 }
 
 /** By id; what is left of containers that were killed goes now. */
@@ -21,11 +23,18 @@ export async function namesOfContainers(context: RunContext): Promise<Map<string
 }
 
 /** Who has an address there. */
-export function usersOf({ addresses, subnet }: OpenNetwork, names: ReadonlyMap<string, string>): NetworkUser[] {
+export function usersOf(
+  { addresses, subnet, subnet6 }: OpenNetwork,
+  names: ReadonlyMap<string, string>,
+): NetworkUser[] {
+  const six = (address: string): Pick<NetworkUser, 'address6'> =>
+    subnet6 === undefined ? {} : { address6: `${address6Of(subnet6, address)}/${prefix6}` };
   return claimsIn(addresses).flatMap((address) => {
     const id = readClaim(join(addresses, address));
     const name = id === undefined ? undefined : names.get(id);
-    return id === undefined || name === undefined ? [] : [{ id, name, address: `${address}/${subnet.prefix}` }];
+    return id === undefined || name === undefined
+      ? []
+      : [{ id, name, address: `${address}/${subnet.prefix}`, ...six(address) }];
   });
 }
 

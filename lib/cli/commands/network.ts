@@ -188,16 +188,25 @@ function settleFilters(values: readonly string[]): { filters: NetworksOptions['f
   };
 }
 
-function detailsOf({ created, internal, labels }: NetworkInspect): Row {
+function detailsOf({ created, internal, labels, subnet6 }: NetworkInspect): Row {
   const text = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
-  return { CreatedAt: created.toISOString(), Internal: String(internal), IPv6: 'false', Labels: text.join(',') };
+  return {
+    CreatedAt: created.toISOString(),
+    Internal: String(internal),
+    IPv6: String(subnet6 !== undefined),
+    Labels: text.join(','),
+  };
 }
 
 /** What scripts that read `docker network inspect` look for. */
 function inDockersWords(network: NetworkInspect): Record<string, unknown> {
-  const { name, id, created, subnet, gateway, internal, labels, bridge, mtu } = network;
+  const { name, id, created, subnet, gateway, subnet6, gateway6, internal, labels, bridge, mtu } = network;
   const containers = network.containers.map(
-    (container) => [container.id, { Name: container.name, IPv4Address: container.address, IPv6Address: '' }] as const,
+    (container) =>
+      [
+        container.id,
+        { Name: container.name, IPv4Address: container.address, IPv6Address: container.address6 ?? '' },
+      ] as const,
   );
   return {
     Name: name,
@@ -206,8 +215,15 @@ function inDockersWords(network: NetworkInspect): Record<string, unknown> {
     Scope: 'local',
     Driver: 'bridge',
     EnableIPv4: true,
-    EnableIPv6: false,
-    IPAM: { Driver: 'default', Options: null, Config: [{ Subnet: subnet, Gateway: gateway }] },
+    EnableIPv6: subnet6 !== undefined,
+    IPAM: {
+      Driver: 'default',
+      Options: null,
+      Config: [
+        { Subnet: subnet, Gateway: gateway },
+        ...(subnet6 === undefined ? [] : [{ Subnet: subnet6, Gateway: gateway6 }]),
+      ],
+    },
     Internal: internal,
     Containers: Object.fromEntries(containers),
     Options: {

@@ -109,6 +109,18 @@ test("network inspect tells in Docker's words, and of what is missing", async ()
   );
 });
 
+test('network inspect and ls tell of IPv6', async () => {
+  const six = { subnet6: 'fd12:3456:789a:1::/64', gateway6: 'fd12:3456:789a:1::1' };
+  const details = { name: 'six', id: 'b'.repeat(64), created, subnet: '10.200.2.0/24', labels: {}, containers: [] };
+  const network = { name: 'six', id: 'b'.repeat(64), inspect: async () => ({ ...details, ...six }) };
+  const runtime = { network: async () => network, networks: async () => [network] };
+  const { stdout } = await runCli(['network', 'inspect', 'six'], runtime);
+  expect(JSON.parse(stdout)).toMatchObject([
+    { EnableIPv6: true, IPAM: { Config: [{}, { Subnet: six.subnet6, Gateway: six.gateway6 }] } },
+  ]);
+  expect((await runCli(['network', 'ls', '--format', '{{.Name}} {{.IPv6}}'], runtime)).stdout).toBe('six true\n');
+});
+
 test('network rm goes on after one that is used; with -f one that is missing is none', async () => {
   expect(await runCli(['network', 'rm', 'two', 'one'], fakeRuntime())).toEqual({
     ...{ status: 1, stdout: 'one\n', stderr: 'Error: two is used\n' },

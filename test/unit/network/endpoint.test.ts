@@ -36,6 +36,8 @@ test('an endpoint is all that the supervisor needs', () => {
   });
   const inner = endpointSection({ network: { ...network, internal: true, mtu: 1400 }, ...place });
   expect(inner).toMatchObject({ internal: true, mtu: 1400 });
+  const both = endpointSection({ network: { ...network, subnet6: 'fd12:3456:789a:1::/64' }, ...place });
+  expect(both).toMatchObject({ gateway6: 'fd12:3456:789a:1::1', address6: 'fd12:3456:789a:1::ac8:109/64' });
 });
 
 test('every interface has a link of its own, named as the supervisor names it', () => {

@@ -1,7 +1,12 @@
 import { settleNetworkOptions } from '../../../lib/run/network-options';
 
 test('defaults: one that ends with its owner, on a subnet that is chosen', () => {
-  expect(settleNetworkOptions(undefined)).toEqual({ internal: false, labels: {}, detached: false });
+  expect(settleNetworkOptions(undefined)).toEqual({
+    ipv6: false,
+    internal: false,
+    labels: {},
+    detached: false,
+  });
 });
 
 test('a subnet and its gateway', () => {
@@ -40,7 +45,10 @@ test.each([
   expect(() => settleNetworkOptions(options)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }));
 });
 
-test('says that IPv6 is not there yet', () => {
-  expect(() => settleNetworkOptions({ ipv6: true })).toThrow(expect.objectContaining({ code: 'ERR_NOT_IMPLEMENTED' }));
-  expect(settleNetworkOptions({ ipv6: false })).not.toHaveProperty('ipv6');
+test('IPv6 as well, which needs a larger mtu', () => {
+  expect(settleNetworkOptions({ ipv6: true, mtu: 1280 })).toMatchObject({ ipv6: true, mtu: 1280 });
+  expect(settleNetworkOptions({})).toMatchObject({ ipv6: false });
+  expect(() => settleNetworkOptions({ ipv6: true, mtu: 1279 })).toThrow(
+    expect.objectContaining({ code: 'ERR_INVALID_OPTION', message: expect.stringContaining('mtu') as string }),
+  );
 });

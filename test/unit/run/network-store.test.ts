@@ -26,7 +26,7 @@ afterEach(() => {
   removeFolder(paths.root);
 });
 
-const wanted: NewNetwork = { name: 'front', internal: false, labels: {} };
+const wanted: NewNetwork = { name: 'front', ipv6: false, internal: false, labels: {} };
 const subnet = (text: string) => parseSubnet(text)!;
 const route = (text: string, by = 'vpn0'): Route => ({ interface: by, subnet: subnet(text) });
 const plan = (more: Partial<NewNetwork> = {}, routes: Route[] = []): NetworkRecord =>
