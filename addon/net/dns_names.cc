@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kMaxFile = 16384;         // a name has 255 bytes at most
 constexpr std::size_t kMaxEntries = 65536;      // no network of ours has more addresses
+constexpr int kMaxReplaced = 8;                 // times in a row: whoever does that lives
 constexpr std::int64_t kCoarseNs = 50'000'000;  // file systems keep time in ticks of the kernel: 10 ms at most
 
 bool same(const timespec& one, const timespec& other) {
@@ -124,8 +125,17 @@ bool NameFolder::read_entry(const std::string& file, Entry& entry) const {
 
 // The supervisor's lock is exclusive, and a shared one of several resolvers that look at once is none of each other's.
 bool NameFolder::lives(const Entry& entry) const {
-  auto file = sys::open(folder_.get(), entry.file.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  return file && flock(file->get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  for (int attempt = 0; attempt < kMaxReplaced; attempt++) {
+    auto file = sys::open(folder_.get(), entry.file.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (!file) return false;
+    if (flock(file->get(), LOCK_SH | LOCK_NB) != 0) return errno == EWOULDBLOCK;
+    // Nobody's, or replaced by one with other names since it was opened.
+    struct stat opened {};
+    struct stat present {};
+    if (fstat(file->get(), &opened) != 0 || fstatat(folder_.get(), entry.file.c_str(), &present, 0) != 0) return false;
+    if (opened.st_ino == present.st_ino) return false;
+  }
+  return true;
 }
 
 void NameFolder::index_names() {

@@ -309,6 +309,25 @@ TEST_CASE("names come and go at once, and those of a killed supervisor count for
   CHECK(pointer_in(container.ask(query("3.0.91.10.in-addr.arpa", kPtr))).empty());
 }
 
+TEST_CASE("a container that is renamed all the time is there all the time") {
+  const HostNamespace host;
+  Names names;
+  names.add("10.91.0.2", "web\n");
+  net::ResolverConfig config = config_of({&names});
+  config.is_internal = true;
+  const Resolved container(config);
+  const pid_t renamer = fork();
+  if (renamer == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) names.add("10.91.0.2", "web\n");
+  }
+  int missed = 0;
+  for (int i = 0; i < 2000; i++) missed += container.addresses("web") == Texts{"10.91.0.2"} ? 0 : 1;
+  CHECK(missed == 0);
+  kill(renamer, SIGKILL);
+  waitpid(renamer, nullptr, 0);
+}
+
 TEST_CASE("who shares a name takes turns, and more than fit into a datagram are had over TCP") {
   const HostNamespace host;
   Names names;
