@@ -301,7 +301,7 @@ TEST_CASE("the rules end with their descriptor") {
   sys::Fd inside = make_namespace();
   int ready[2];
   REQUIRE(pipe(ready) == 0);
-  pid_t owner = fork();
+  pid_t owner = fork_child();
   if (owner == 0) {
     auto attached = net::attach(config(folder, 2), kFirst, inside.get());
     check_or_abort(attached.ok() && write(ready[1], "x", 1) == 1);
@@ -400,7 +400,7 @@ TEST_CASE("networks that come and go at the same moment put ip_forward back") {
   REQUIRE(net::write_sysctl(kForward, "0").ok());
   std::vector<pid_t> children;
   for (int number = 1; number <= 3; number++) {
-    pid_t child = fork();
+    pid_t child = fork_child();
     if (child == 0) _exit(come_and_go(number));
     children.push_back(child);
   }

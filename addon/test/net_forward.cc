@@ -254,7 +254,7 @@ TEST_CASE("the forwarder keeps no privilege and no descriptor, and ends with its
   sys::Fd inside = make_namespace();
   int tell[2];
   REQUIRE(pipe(tell) == 0);
-  pid_t supervisor = fork();
+  pid_t supervisor = fork_child();
   if (supervisor == 0) {
     auto bound = net::bind_ports({tcp("", 8001)});
     auto started = net::start_forwarder(*bound, kContainer);
@@ -283,7 +283,7 @@ TEST_CASE("beyond its share of descriptors accepting pauses, says so, and goes o
   getrlimit(RLIMIT_NOFILE, &before);
   Published* published = nullptr;
   // The forwarder takes the hard limit, which only a privileged process can raise again: so it is lowered in a child.
-  pid_t child = fork();
+  pid_t child = fork_child();
   if (child == 0) {
     rlimit small{300, 300};
     check_or_abort(setrlimit(RLIMIT_NOFILE, &small) == 0);

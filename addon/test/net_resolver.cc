@@ -77,7 +77,7 @@ class Upstream {
     sys::Fd udp = bound(address, SOCK_DGRAM);
     sys::Fd tcp = bound(address, SOCK_STREAM);
     check_or_abort(listen(tcp.get(), 64) == 0);
-    pid_ = fork();
+    pid_ = fork_child();
     if (pid_ == 0) serve(udp.get(), tcp.get());
   }
   ~Upstream() {

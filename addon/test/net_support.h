@@ -20,6 +20,7 @@
 #include <functional>
 #include <string>
 
+#include "child.h"
 #include "net/links.h"
 #include "net/network.h"
 #include "sys/fd.h"
@@ -164,13 +165,13 @@ class Server {
       check_or_abort(bind(listener.get(), reinterpret_cast<sockaddr*>(&local), size) == 0);
       check_or_abort(listen(listener.get(), 4096) == 0);
     });
-    pid_ = fork();
+    pid_ = fork_child();
     if (pid_ != 0) return;
     setpgid(0, 0);
     signal(SIGCHLD, SIG_IGN);
     for (;;) {
       sys::Fd connection(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-      if (!connection || fork() != 0) continue;
+      if (!connection || fork_child() != 0) continue;
       serve(connection.get());
       _exit(0);
     }
