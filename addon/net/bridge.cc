@@ -35,6 +35,9 @@ sys::Result<void> create_bridge(Netlink& socket, const std::string& name, std::u
   std::size_t info = batch.open(IFLA_LINKINFO);
   batch.attribute(IFLA_INFO_KIND, "bridge");
   batch.close(info);
+  // Whoever takes down another bridge must not see this one before its mark, which is a message of its own: taking it
+  // for a stranger's, he would leave forwarding on, and nobody would remember why.
+  const sys::Fd lock = lock_forwarding();
   // In the same sendmsg, which a kill does not interrupt: there is never a bridge of ours without its mark.
   begin_set_link(batch, "mark bridge", name, false);
   batch.attribute(IFLA_IFALIAS, kBridgeAlias.data(), kBridgeAlias.size());

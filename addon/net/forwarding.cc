@@ -14,16 +14,6 @@ namespace {
 
 constexpr const char* kForward = "/proc/sys/net/ipv4/ip_forward";
 
-// Different data roots have different locks but one ip_forward. flock works on a file of /proc/sys/net as on any other,
-// the file is another one in every network namespace, and only root may open this one: nobody else can hold it. A host
-// without the file goes unlocked.
-sys::Fd lock_forwarding() {
-  sys::Fd fd(open("/proc/sys/net/ipv4/route/flush", O_WRONLY | O_CLOEXEC));
-  while (fd && flock(fd.get(), LOCK_EX) != 0 && errno == EINTR) {
-  }
-  return fd;
-}
-
 sys::Result<bool> is_forwarding() {
   sys::Fd fd(open(kForward, O_RDONLY | O_CLOEXEC));
   char digit = 0;
@@ -39,6 +29,15 @@ sys::Result<void> set_alias(Netlink& socket, std::string_view name, std::string_
 }
 
 }  // namespace
+
+// flock works on a file of /proc/sys/net as on any other, the file is another one in every network namespace, and only
+// root may open this one: nobody else can hold it.
+sys::Fd lock_forwarding() {
+  sys::Fd fd(open("/proc/sys/net/ipv4/route/flush", O_WRONLY | O_CLOEXEC));
+  while (fd && flock(fd.get(), LOCK_EX) != 0 && errno == EINTR) {
+  }
+  return fd;
+}
 
 bool is_our_bridge(const Link& link) {
   return link.kind == "bridge" && (link.alias == kBridgeAlias || link.alias == kForwardingAlias);

@@ -8,6 +8,7 @@
 
 #include "net/links.h"
 #include "net/netlink.h"
+#include "sys/fd.h"
 #include "sys/result.h"
 
 namespace net {
@@ -15,6 +16,10 @@ namespace net {
 // The alias that every bridge of ours has from the moment of its creation.
 inline constexpr std::string_view kBridgeAlias = "dinghy";
 inline constexpr std::string_view kForwardingAlias = "dinghy ip_forward=0";
+
+// Different data roots have different locks but one ip_forward: this one is of them all, and held as long as the
+// descriptor is open. A host without the file goes unlocked.
+sys::Fd lock_forwarding();
 
 // True for a bridge that this project made, in whatever data root.
 bool is_our_bridge(const Link& link);
