@@ -126,6 +126,8 @@ test('it follows the networks that the container is connected to', async () => {
 
 test('a killed supervisor leaves nothing of it', async () => {
   const led = await start({ hostPorts: [port] });
+  // By then it runs, under its name.
+  expect(await get(led, `http://host.dinghy.internal:${port}/`)).toBe('from 127.0.0.1');
   const helpers = forwardersOf(led);
   expect(helpers).toHaveLength(1);
   const state = readFileSync(`${bed.root}/containers/${led.id}/state.json`, 'utf8');
