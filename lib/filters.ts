@@ -28,20 +28,41 @@ function checkValues(option: string, value: unknown): string[] {
   return values;
 }
 
+function checkEach(
+  name: string,
+  filters: ReadonlyMap<string, Values>,
+  test: (wanted: string) => boolean,
+  expected: string,
+): void {
+  const wrong = filters.get(name)?.find((wanted) => !test(wanted));
+  if (wrong !== undefined) {
+    throw invalidOption(`filters.${name}`, wrong, expected);
+  }
+}
+
 const activeStatuses: Values = ['running', 'paused', 'restarting'];
 
-/** As Docker: asking for a status looks at all containers. @throws ERR_INVALID_OPTION */
+const healths: Values = ['starting', 'healthy', 'unhealthy', 'none'];
+
+/** As Docker: asking for a status or an exit code looks at all containers. @throws ERR_INVALID_OPTION */
 export function matchesContainer(value: unknown, all: boolean): (control: ContainerControl) => boolean {
-  const filters = settleFilters(value, ['id', 'name', 'label', 'status', 'image']);
+  const filters = settleFilters(value, ['id', 'name', 'label', 'status', 'image', 'health', 'exited']);
+  checkEach('health', filters, (wanted) => healths.includes(wanted), `must be one of ${healths.join(', ')}`);
+  checkEach('exited', filters, (wanted) => /^\d{1,3}$/.test(wanted), 'must be an exit code');
+  const looksAtAll = all || filters.has('status') || filters.has('exited');
   return ({ record, places }) => {
     const fits = (name: string, test: (wanted: string) => boolean): boolean => filters.get(name)?.some(test) ?? true;
-    const status = statusOf(observe(places));
+    const observed = observe(places);
+    const status = statusOf(observed);
+    const { health = 'none', exitCode } = observed.state ?? {};
     return (
-      (all || filters.has('status') || activeStatuses.includes(status)) &&
+      (looksAtAll || activeStatuses.includes(status)) &&
       fits('id', (wanted) => record.id.startsWith(wanted)) &&
       fits('name', (wanted) => record.name.includes(wanted)) &&
       hasLabels(record.labels, filters.get('label')) &&
       fits('status', (wanted) => status === wanted) &&
+      fits('health', (wanted) => health === wanted) &&
+      fits('exited', (wanted) => status === 'exited' && exitCode === Number(wanted)) &&
       fits('image', (wanted) => record.image === wanted || record.imageId.replace(/^sha256:/, '').startsWith(wanted))
     );
   };

@@ -75,6 +75,10 @@ export interface ContainerFilters {
   status?: string | string[];
   /** The image by the reference the container was made with, or its id. */
   image?: string | string[];
+  /** What its health check last found: `starting`, `healthy`, `unhealthy`; `none` where it has none. */
+  health?: string | string[];
+  /** The exit code of one that has ended. */
+  exited?: string | string[];
 }
 
 export interface ImageFilters {

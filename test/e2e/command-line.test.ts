@@ -119,6 +119,9 @@ test('logs -f follows to the end; several containers at once; rm -f', () => {
   expect(dinghy('logs', '--tail', '1', '-t', 'one').stdout).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z line 3\n$/);
   expect(dinghy('wait', 'one').stdout).toBe('0\n');
   expect(dinghy('run', '-d', '--name', 'two', '--network', 'none', 'busybox:1', 'sleep', '60').status).toBe(0);
+  expect(dinghy('ps', '-f', 'exited=0', '--format', '{{.Names}}').stdout).toBe('one\n');
+  expect(dinghy('ps', '-f', 'exited=1', '-q').stdout).toBe('');
+  expect(dinghy('ps', '-f', 'exited=fine')).toMatchObject({ status: 1, stderr: expect.stringContaining('exit code') });
   expect(dinghy('rm', 'two')).toMatchObject({ status: 1, stdout: '' });
   expect(dinghy('rm', '-f', 'one', 'two', 'three')).toMatchObject({ status: 0, stdout: 'one\ntwo\nthree\n' });
 });

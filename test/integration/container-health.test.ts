@@ -1,3 +1,4 @@
+import type { ContainerFilters } from '../../lib';
 import { busyboxImage, TestBed } from '../support/busybox';
 import { until } from '../support/until';
 
@@ -58,6 +59,16 @@ test("an image's health check is used, changed in part, or switched off", async 
   await until('it is unhealthy', async () => (await changed.inspect()).health?.status === 'unhealthy');
   expect((await changed.inspect()).health?.failingStreak).toBeGreaterThanOrEqual(2);
   expect(await off.inspect()).not.toHaveProperty('health');
+  const found = async (filters: ContainerFilters): Promise<string[]> =>
+    (await bed.runtime.containers({ filters })).map(({ id }) => id);
+  expect(await found({ health: 'healthy' })).toEqual([own.id]);
+  expect(await found({ health: 'unhealthy' })).toEqual([changed.id]);
+  expect(await found({ health: 'none' })).toEqual([off.id]);
+  expect((await found({ health: ['healthy', 'none'] })).sort()).toEqual([own.id, off.id].sort());
+  await expect(found({ health: 'well' })).rejects.toMatchObject({
+    code: 'ERR_INVALID_OPTION',
+    message: expect.stringContaining('unhealthy'),
+  });
   await expect(off.waitFor({ healthy: true })).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' });
   await Promise.all([own, changed, off].map((container) => container.close()));
 });

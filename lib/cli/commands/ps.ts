@@ -28,13 +28,21 @@ const columns: readonly Column[] = [
   ['NAMES', 'Names'],
 ];
 
-const filterKeys = { ancestor: 'image', id: 'id', label: 'label', name: 'name', status: 'status' };
+const filterKeys = {
+  ancestor: 'image',
+  exited: 'exited',
+  health: 'health',
+  id: 'id',
+  label: 'label',
+  name: 'name',
+  status: 'status',
+};
 
 /** `ps`: the running containers of this data folder, whoever made them; with -a every one. */
 export function configure(command: Command, context: Context): void {
   command
     .option('-a, --all', 'also those that do not run')
-    .option('-f, --filter <key=value>', 'id, name, label, status, ancestor', collect)
+    .option('-f, --filter <key=value>', 'id, name, label, status, ancestor, health, exited', collect)
     .option('--format <template>', "'{{.ID}} {{.Names}}', 'table {{.ID}}', json")
     .option('-n, --last <number>', 'the last created ones')
     .option('-l, --latest', 'the last created one')
@@ -43,7 +51,8 @@ export function configure(command: Command, context: Context): void {
     .action(async (flags: PsFlags) => {
       const filters: ContainerFilters = parseFilters(flags.filter ?? [], filterKeys);
       const last = flags.latest ? 1 : flags.last === undefined ? undefined : Number(flags.last);
-      const all = (flags.all ?? false) || last !== undefined || filters.status !== undefined;
+      const all =
+        (flags.all ?? false) || last !== undefined || filters.status !== undefined || filters.exited !== undefined;
       const containers = await context.runtime().containers({ all, filters });
       const found = (await Promise.all(containers.map(inspect))).filter((one) => one !== undefined);
       found.sort((left, right) => right.created.getTime() - left.created.getTime());
