@@ -235,8 +235,10 @@ export class Container implements AsyncDisposable {
 
   /**
    * A new container, started, of this one's present files, those of its anonymous volumes included, and of its options, which these
-   * override. This one stays as it is, and may run again, or be removed, meanwhile.
-   * @throws ERR_INVALID_OPTION · ERR_VOLUME_IN_USE · ERR_CONTAINER_NOT_FOUND · ERR_NO_SPACE, and what `run` throws
+   * override. This one stays as it is, and may run again, or be removed, meanwhile. Of one that runs the files are copied, as they are at
+   * one moment, for which it stands still for some milliseconds.
+   * @throws ERR_INVALID_OPTION · ERR_VOLUME_IN_USE · ERR_CONTAINER_NOT_FOUND · ERR_CONTAINER_RUNNING where it can't stand still ·
+   *   ERR_NO_SPACE · ABORT_ERR, and what `run` throws
    */
   async fork(options: ForkOptions = {}): Promise<Container> {
     return this.#actions.fork(options);

@@ -7,18 +7,19 @@ import { matchesContainer, matchesImage, matchesNetwork, matchesVolume } from '.
 import type { DamagedImage, Image, ImageRemoval, PresentedImage, PullOptions, RegistryAuth } from './image';
 import { ImageAccess, pullOptionNames } from './image-access';
 import { createLog } from './log';
+import type { ImageConfig } from './oci/image-config';
 import type { ContainerSettings } from './oci/settings';
 import { sweepContainers } from './run/clean';
 import { settleCommit } from './run/commit-options';
 import { ContainerControl } from './run/container-control';
 import type { ContainerProcess } from './run/container-process';
 import type { RunContext } from './run/context';
-import { createContainer } from './run/create';
+import { createContainer, type CreatedContainer } from './run/create';
 import { readEvents, settleEvents } from './run/events';
 import { checkArgv, execOptionNames, settleCollect, spawnOptionNames } from './run/exec-options';
 import type { ExecResult } from './run/exec-result';
 import { findContainer, listContainers } from './run/find';
-import { freezeContainer } from './run/fork';
+import { withForkBase } from './run/fork';
 import { frozenLayersOf, sweepFrozen } from './run/frozen';
 import { type JournalMark, markJournal } from './run/journal-reader';
 import {
@@ -218,12 +219,16 @@ export class Engine {
       const signal = given['signal'] as AbortSignal | undefined;
       throwIfAborted(signal === undefined ? undefined : checkSignal('signal', signal));
       const context = await this.#prepare();
-      const created = await this.#images.pinned(record.imageId, async (config) => {
-        const { lower, ...layers } = await freezeContainer(base);
-        throwIfAborted(signal);
-        const image = { reference: record.image, id: record.imageId, config, lower, base: layers };
-        return createContainer(context, image, settings, { asked: keepOptions(merged) });
-      });
+      const created = await withForkBase(
+        base,
+        (work: (config: ImageConfig) => Promise<CreatedContainer>) => this.#images.pinned(record.imageId, work),
+        async ({ lower, ...layers }, config) => {
+          throwIfAborted(signal);
+          const image = { reference: record.image, id: record.imageId, config, lower, base: layers };
+          return createContainer(context, image, settings, { asked: keepOptions(merged) });
+        },
+        signal,
+      );
       const control = await this.#keep(ContainerControl.adopt(context, created, { start: true }));
       await this.#guard(control, merged, async () => {
         await control.start();

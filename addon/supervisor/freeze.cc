@@ -10,7 +10,7 @@
 
 #include "layer/attributes.h"
 #include "supervisor/config_draft.h"
-#include "sys/folder.h"
+#include "supervisor/layer_content.h"
 #include "sys/small_file.h"
 #include "sys/tree.h"
 
@@ -31,24 +31,13 @@ sys::Result<layer::Attributes> attributes_at(const std::string& path) {
   return layer::attributes_of(fd->get(), kStep, path);
 }
 
-bool same(const layer::Attributes& a, const layer::Attributes& b) {
-  return a.status.st_mode == b.status.st_mode && a.status.st_uid == b.status.st_uid &&
-         a.status.st_gid == b.status.st_gid && a.xattrs == b.xattrs;
-}
-
-// A folder without names still says something by its own mode and owner, which hide those of the layer below.
-sys::Result<bool> says_something(const std::string& path, const std::vector<std::string>& lower) {
+sys::Result<bool> adds_something(const std::string& path, const std::vector<std::string>& lower) {
   auto fd = sys::open(AT_FDCWD, path.c_str(), kFolder);
   if (!fd) return sys::errno_error(kStep, path, fd.failure().err);
-  auto names = sys::folder_names(fd->get(), kStep);
-  if (!names) return names.take_failure();
-  if (!names->empty()) return true;
-  if (lower.empty()) return false;
-  auto own = layer::attributes_of(fd->get(), kStep, path);
-  if (!own) return own.take_failure();
-  auto below = attributes_at(lower.front());
-  if (!below) return below.take_failure();
-  return !same(*own, *below);
+  if (lower.empty()) return says_something(fd->get(), -1, kStep);
+  auto below = sys::open(AT_FDCWD, lower.front().c_str(), kFolder);
+  if (!below) return sys::errno_error(kStep, lower.front(), below.failure().err);
+  return says_something(fd->get(), below->get(), kStep);
 }
 
 sys::Result<void> make_successor(const Folder& folder) {
@@ -155,7 +144,7 @@ sys::Result<std::vector<Freezing>> freeze(Config& config, const FreezeRequest& r
   SYS_TRY(finish_freezing(config));
   std::vector<Folder> folders;
   for (const Folder& folder : request.folders) {
-    auto wanted = says_something(folder.freezing.from, layers_below(config, folder.freezing.from));
+    auto wanted = adds_something(folder.freezing.from, layers_below(config, folder.freezing.from));
     if (!wanted) return wanted.take_failure();
     if (*wanted) folders.push_back(folder);
   }

@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include <deque>
+
 #include "layer/replica.h"
 #include "supervisor/mapped_files.h"
 
@@ -22,24 +24,32 @@ int64_t now_us() {
 
 }  // namespace
 
-sys::Result<Moment> copy_moment(const ContainerLayers& layers, int proc, int copy) {
-  layer::Replica replica(layers.upper, copy);
+sys::Result<Moment> copy_moment(const ContainerLayers& layers, const std::vector<Copying>& folders, int proc) {
+  std::deque<layer::Replica> replicas;
+  for (const Copying& folder : folders) replicas.emplace_back(folder.from, folder.to);
   for (int passes = 0; passes < kPasses; passes++) {
-    auto pass = replica.pass();
-    if (!pass) return pass.take_failure();
-    if (pass->bytes <= kFewBytes && pass->made <= kFewFiles) break;
+    uint64_t bytes = 0;
+    uint64_t made = 0;
+    for (layer::Replica& replica : replicas) {
+      auto pass = replica.pass();
+      if (!pass) return pass.take_failure();
+      bytes += pass->bytes;
+      made += pass->made;
+    }
+    if (bytes <= kFewBytes && made <= kFewFiles) break;
   }
   Moment moment;
   const int64_t since = now_us();
   auto running = suspend_container(layers.connection.get());
   if (!running) return running.take_failure();
   moment.ran = *running;
-  const layer::Doubts doubts = doubtful_files(layers.cgroup_folders, proc, layers.upper);
-  auto last = replica.last_pass(doubts);
-  if (!last) return last.take_failure();
+  for (size_t i = 0; i < folders.size(); i++) {
+    auto last = replicas[i].last_pass(doubtful_files(layers.cgroup_folders, proc, folders[i].from));
+    if (!last) return last.take_failure();
+    moment.files += last->made;
+  }
   SYS_TRY(resume_container(layers.connection.get()));
   if (moment.ran) moment.still_us = now_us() - since;
-  moment.files = last->made;
   return moment;
 }
 

@@ -11,6 +11,7 @@
 #include "layer/diff.h"
 #include "layer/locate.h"
 #include "supervisor/byte_text.h"
+#include "supervisor/copy_layers.h"
 #include "supervisor/file_root.h"
 #include "supervisor/handshake.h"
 #include "supervisor/json_text.h"
@@ -214,7 +215,7 @@ sys::Result<Source> begin_layer(const Wish& wish, const ContainerLayers& layers,
   auto proc = sys::open(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
   if (!proc) return proc.take_failure();
   SYS_TRY(begin_reading(folder, true, layer::kToReplicate));
-  auto moment = copy_moment(layers, proc->get(), copy->get());
+  auto moment = copy_moment(layers, {{layers.upper, copy->get()}}, proc->get());
   if (!moment) return moment.take_failure();
   source.moment = *moment;
   source.copy = std::move(*copy);
@@ -247,13 +248,14 @@ sys::Result<std::string> pack_layer(const Wish& wish) {
 }
 
 sys::Result<std::string> carry_out(const Request& request) {
+  if (request.op == "copy") return copy_layers(request);
   auto wish = parse_wish(request);
   if (!wish) return wish.take_failure();
   if (request.op == "pack") return pack(*wish);
   if (request.op == "diff") return diff(*wish);
   if (request.op == "archive") return archive(*wish);
   if (request.op == "layer") return pack_layer(*wish);
-  return sys::error("pack", "the only requests are pack, archive, diff and layer", EPROTO);
+  return sys::error("pack", "the only requests are pack, archive, diff, layer and copy", EPROTO);
 }
 
 }  // namespace
@@ -263,7 +265,7 @@ int pack_mode() {
   auto first = read_first_request(kControlFd);
   if (!first) return 1;
   // Nobody waits standing still for the others.
-  if (first->request.op != "layer") yield_to_program();
+  if (first->request.op != "layer" && first->request.op != "copy") yield_to_program();
   auto result = carry_out(first->request);
   if (result) {
     reply_now(kControlFd, first->request.id, *result);

@@ -64,12 +64,12 @@ export class ContainerControl {
   ): ContainerControl {
     const control = new ContainerControl(context, created.places, created.record);
     control.#isMadeHere = true;
+    // Before the supervisor can tell of a start: this process may be interrupted for longer than one takes.
+    noteContainer(context.state, created.record, 'create');
     if (created.supervisor) {
       control.#open(created.supervisor, { hold: true, start, follow: start });
       control.#noteItsDeath();
     }
-    // The supervisor needs some milliseconds until it has anything to tell.
-    noteContainer(context.state, created.record, 'create');
     return control;
   }
 

@@ -79,6 +79,19 @@ const calls: Record<string, [call: Call, ...codes: string[]]> = {
   copyFrom: [(container) => container.copyFrom('/etc/passwd', join(order.folder, 'passwd'))],
   archive: [async (container) => drain(await container.archive('/etc'))],
   extract: [(container) => container.extract('/tmp', Readable.from([buildTar([{ name: 'file', content: 'x' }])]))],
+  fork: [
+    async (container) => (await container.fork({ detached: false, restart: 'no' })).close(),
+    // It went on being started and ended meanwhile; or a fork ended, and went, by itself.
+    'ERR_CONTAINER_RUNNING',
+    'ERR_CONTAINER_NOT_RUNNING',
+  ],
+  commit: [
+    async (container) => {
+      const image = await container.commit({ message: String(random()) });
+      await image.remove({ force: true });
+    },
+    'ERR_IMAGE_NOT_FOUND', // two that are the same, removed by the other
+  ],
   diff: [(container) => container.diff()],
   export: [async (container) => drain(await container.export())],
 };
