@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -82,6 +83,8 @@ TEST_CASE("a tree is removed under the hands of somebody who writes into it") {
           if (file) made++;
         }
         begun = true;
+        // One that made names as fast as they can be removed would keep a folder for ever.
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
       }
     });
     while (!begun) std::this_thread::yield();
